@@ -1,0 +1,136 @@
+"""What the C of a model consists of: arrays, constant structs and calls, collected while the nodes describe themselves.
+
+A node's ``describe`` says *what* it needs; names, literals and where a map lies are decided here, once for all kinds.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from qpsnn_codegen.emit.c_literals import identifiers
+
+if TYPE_CHECKING:
+    from qpsnn_codegen.integer_network import IntegerNode
+    from qpsnn_codegen.planning.plan import Plan
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CArray:
+    """A constant array. ``rows`` breaks its text into lines; ``weights`` puts it into the weights file."""
+
+    symbol: str
+    ctype: str
+    values: NDArray[Any]
+    comment: str
+    weights: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CStruct:
+    """A constant struct with designated initializers, in order."""
+
+    symbol: str
+    ctype: str
+    fields: tuple[tuple[str, str], ...]
+    comment: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CLayer:
+    """A kernel and its constants. ``arguments``: which of input, second, output, logits and scratch a stage's kernel takes."""
+
+    function: str
+    symbol: str
+    arguments: tuple[str, ...] = ()
+
+
+class CModel:
+    """Collects the constants of one model; one is made per emission and read by the renderer."""
+
+    def __init__(self, plan: Plan) -> None:
+        self.plan = plan
+        self.arrays: list[CArray] = []
+        self.structs: list[CStruct] = []
+        self._identifiers = identifiers([node.name for node in plan.network.nodes])
+        self._maps: set[str] = set()
+        self._nodes = {node.name: node for node in plan.network.nodes}
+        self._types = plan.network.types()
+        self._trace = {node.name: index for index, node in enumerate(plan.network.spiking())}
+
+    def node(self, name: str) -> IntegerNode:
+        """The integer node of that name."""
+        return self._nodes[name]
+
+    def symbol(self, name: str, part: str) -> str:
+        """A C identifier for a part of a layer."""
+        return f"{self._identifiers[name]}_{part}"
+
+    def array(self, name: str, part: str, ctype: str, values: NDArray[Any], comment: str) -> str:
+        """Declare a per-layer constant array and return its symbol."""
+        symbol = self.symbol(name, part)
+        self.arrays.append(CArray(symbol=symbol, ctype=ctype, values=values, comment=comment))
+        return symbol
+
+    def optional(self, name: str, part: str, ctype: str, values: NDArray[Any] | None, comment: str) -> str:
+        """The same, or ``NULL`` where there are no values."""
+        return "NULL" if values is None else self.array(name, part, ctype, values, comment)
+
+    def weights(self, name: str, rows: NDArray[np.uint8], comment: str) -> str:
+        """Declare packed weights (uint8 ``[rows, row_bytes]``) and return their symbol."""
+        symbol = f"{self.plan.name}_{self.symbol(name, 'codes')}"
+        self.arrays.append(CArray(symbol=symbol, ctype="uint8_t", values=rows, comment=comment, weights=True))
+        return symbol
+
+    def struct(self, name: str, part: str, ctype: str, fields: Mapping[str, str | int], comment: str) -> str:
+        """Declare a constant struct and return its symbol. Integers become unsigned literals."""
+        symbol = self.symbol(name, part)
+        texts = tuple(
+            (key, value if isinstance(value, str) else f"{value}U") for key, value in fields.items()
+        )
+        self.structs.append(CStruct(symbol=symbol, ctype=ctype, fields=texts, comment=comment))
+        return symbol
+
+    def map_fields(self, name: str) -> str:
+        """Initializer of the ``qps_map_t`` of a stored value."""
+        return self.plan.layouts[name].c_fields()
+
+    def source(self, name: str) -> str:
+        """Initializer of the ``qps_source_t`` that yields a node's values as currents."""
+        node = self._nodes[name]
+        if not node.stored:
+            layer = node.describe(self)
+            return f"{{{layer.function}, &{layer.symbol}}}"
+        symbol = self.symbol(name, "map")
+        if name not in self._maps:
+            self._maps.add(name)
+            fields = dict(self.plan.layouts[name].fields())
+            self.struct(name, "map", "qps_map_t", fields, f"the map {name} read as currents")
+        return f"{{qps_map_fill, &{symbol}}}"
+
+    def range_comment(self, name: str) -> str:
+        """What was proven of a node's values."""
+        kind = self._types[name]
+        return f"proven {int(kind.low.min())} <= value <= {int(kind.high.max())}"
+
+    def verdict(self, name: str) -> str:
+        """What is certified of a spiking layer."""
+        by_layer = {certificate.layer: certificate for certificate in self.plan.network.certificates}
+        return f"{name}: {by_layer[name]}"
+
+    def static(self, name: str) -> int:
+        """1 if a value is the same at every timestep, else 0."""
+        return int(self._types[name].static)
+
+    def trace(self, name: str) -> int:
+        """The layer's index in traces."""
+        return self._trace[name]
+
+    @property
+    def timesteps(self) -> int:
+        """T."""
+        return self.plan.network.timesteps

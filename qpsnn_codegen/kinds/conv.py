@@ -1,0 +1,223 @@
+"""Convolution with weight codes; also the integer form of linear layers."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import Any, ClassVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from qpsnn_codegen.emit.c_model import CLayer, CModel
+from qpsnn_codegen.integer_network import INT32_MAX, IntegerNode, Integers, IntegerType, Synapses
+from qpsnn_codegen.kinds.windows import Window, convolve, per_frame
+from qpsnn_codegen.lowering import Draft, Signal, constant, fractions
+from qpsnn_codegen.network import Floats, Node, Shape
+from qpsnn_codegen.planning.layouts import pack_rows
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Grid:
+    """Real weight = scale / divisor * (multiplier * code - zero_point), docs/numerics.md §2.
+
+    ``scale`` is float64 [O]. ReScaW: divisor = zero_point = 2^bits - 1, multiplier 2; symmetric: 1, 2^(bits-1), 1.
+    """
+
+    bits: int
+    multiplier: int
+    zero_point: int
+    divisor: int
+    scale: NDArray[np.float64]
+
+    @staticmethod
+    def rescaw(bits: int, scale: NDArray[np.float64]) -> Grid:
+        """The grid of odd levels, without zero."""
+        top = 2**bits - 1
+        return Grid(bits=bits, multiplier=2, zero_point=top, divisor=top, scale=scale)
+
+    @staticmethod
+    def symmetric(bits: int, scale: NDArray[np.float64]) -> Grid:
+        """The grid with zero in the middle."""
+        return Grid(bits=bits, multiplier=1, zero_point=2 ** (bits - 1), divisor=1, scale=scale)
+
+    def values(self, codes: NDArray[np.uint8]) -> Floats:
+        """Real weights, float64, from codes ``[O, ...]``."""
+        unit = (self.scale / self.divisor).reshape(-1, *[1] * (codes.ndim - 1))
+        return unit * (self.multiplier * codes.astype(np.float64) - self.zero_point)
+
+    def levels(self, codes: NDArray[np.uint8]) -> Integers:
+        """Integer weights m u - z."""
+        return self.multiplier * codes.astype(np.int64) - self.zero_point
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Conv(Node):
+    """2-D convolution. ``codes`` uint8 ``[O, I/groups, kh, kw]``; ``bias`` float64 [O]."""
+
+    kind: ClassVar[str] = "conv"
+
+    codes: NDArray[np.uint8]
+    grid: Grid
+    bias: NDArray[np.float64]
+    window: Window
+    groups: int = 1
+
+    def output_shape(self, *inputs: Shape) -> Shape:
+        (shape,) = inputs
+        outputs, group_inputs = self.codes.shape[:2]
+        if shape[0] != group_inputs * self.groups or outputs % self.groups:
+            raise self.refuse(
+                f"expects {group_inputs * self.groups} channels, gets {shape[0]}", "check the layer before it"
+            )
+        height, width = self.window.output_size(shape[1:])
+        if height < 1 or width < 1:
+            raise self.refuse(
+                f"its kernel does not fit a map of {shape[1]}x{shape[2]}", "use padding or fewer pools"
+            )
+        return outputs, height, width
+
+    def execute(self, *inputs: Floats, timesteps: int) -> Floats:
+        weights = self.grid.values(self.codes)
+        currents = per_frame(inputs[0], lambda frames: convolve(frames, weights, self.window, self.groups))
+        return currents + self.bias[:, None, None]
+
+    def lower(self, draft: Draft, *inputs: Signal) -> Signal:
+        (signal,) = inputs
+        if signal.flat and draft.types[signal.node].shape[1:] != (1, 1):
+            raise self.refuse("is a convolution after a flatten", "use a linear layer there")
+        return lower_synapses(self, draft, signal, self.codes, self.grid, self.bias, self.window, self.groups)
+
+
+def lower_synapses(
+    node: Node,
+    draft: Draft,
+    signal: Signal,
+    codes: NDArray[np.uint8],
+    grid: Grid,
+    bias: NDArray[np.float64],
+    window: Window,
+    groups: int,
+) -> Signal:
+    """The integer form of any layer of weights: real output = scale * A + bias with A an integer sum."""
+    scale_in = signal.uniform_scale
+    if scale_in is None or not draft.nodes[signal.node].stored:
+        raise node.refuse(
+            "reads values that are neither an input nor spikes",
+            "put a neuron (and no batch-norm or addition of currents) before it",
+        )
+    integer = IntegerConv(
+        name=node.name,
+        inputs=(signal.node,),
+        codes=codes,
+        bits=grid.bits,
+        multiplier=grid.multiplier,
+        zero_point=grid.zero_point,
+        window=window,
+        groups=groups,
+    )
+    source = draft.types[signal.node]
+    worst = integer.worst_sum(source)
+    if worst > INT32_MAX:
+        raise node.cannot_lower(
+            f"its sums reach {worst}, beyond 32 bits", "use fewer inputs, bits or a smaller kernel"
+        )
+    draft.add(integer)
+    units = fractions(grid.scale)
+    error = constant(0, len(codes))
+    if any(signal.error):
+        # The largest sum of |weight| times the largest input error.
+        magnitude = np.abs(grid.levels(codes)).reshape(len(codes), -1).sum(axis=1)
+        error = units * fractions(magnitude) * (max(signal.error) / grid.divisor)
+    return Signal(
+        node=node.name,
+        scale=units * (scale_in / grid.divisor),
+        offset=fractions(bias),
+        error=error,
+        shared=False,
+    )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class IntegerConv(IntegerNode):
+    """A = m Σ u s - z Σ s over the window: int32 currents ``[O, h, w]``."""
+
+    kind: ClassVar[str] = "conv"
+    stored: ClassVar[bool] = False
+
+    codes: NDArray[np.uint8]
+    bits: int
+    multiplier: int
+    zero_point: int
+    window: Window
+    groups: int
+
+    def output_type(self, *inputs: IntegerType) -> IntegerType:
+        (source,) = inputs
+        low_in, high_in = self._input_range(source)
+        weights = self._weights()
+        extremes = np.stack([weights * low_in, weights * high_in])
+        axes = (1, 2, 3)
+        height, width = self.window.output_size(source.shape[1:])
+        return IntegerType(
+            shape=(len(self.codes), height, width),
+            static=source.static,
+            low=np.minimum(extremes.min(axis=0), 0).sum(axis=axes),
+            high=np.maximum(extremes.max(axis=0), 0).sum(axis=axes),
+        )
+
+    def execute(self, *inputs: Integers, timesteps: int) -> Integers:
+        weights = self._weights().astype(np.float64)
+        sums = per_frame(inputs[0], lambda frames: convolve(frames, weights, self.window, self.groups))
+        return sums.astype(np.int64)
+
+    def describe(self, c: CModel) -> CLayer:
+        outputs, group_inputs, kh, kw = self.codes.shape
+        rows = pack_rows(self.codes, self.bits, self.groups)
+        comment = (
+            f"{self.name}: rows [ky {kh}][kx {kw}][input {group_inputs * self.groups}], each the {self.bits}-bit codes of "
+            f"{outputs // self.groups} outputs, lowest bits first"
+        )
+        fields: dict[str, Any] = {
+            "input": c.map_fields(self.inputs[0]),
+            "window": self.window.c_fields(),
+            "codes": f"&{c.weights(self.name, rows, comment)}[0]",
+            "row_bytes": rows.shape[1],
+            "groups": self.groups,
+            "group_inputs": group_inputs,
+            "group_outputs": outputs // self.groups,
+            "bits": self.bits,
+            "multiplier": self.multiplier,
+            "zero_point": self.zero_point,
+        }
+        symbol = c.struct(
+            self.name, "conv", "qps_conv_t", fields, f"{self.name}: {c.range_comment(self.name)}"
+        )
+        return CLayer(function="qps_conv_fill", symbol=symbol)
+
+    def synapses(self) -> Synapses:
+        return Synapses(codes=self.codes, bits=self.bits, groups=self.groups, window=self.window)
+
+    def negated(self, channels: NDArray[np.bool_]) -> IntegerConv:
+        """The same with A negated for some output channels, by complementing their codes."""
+        mirror = 2 * self.zero_point // self.multiplier
+        flipped = np.where(channels[:, None, None, None], mirror - self.codes.astype(np.int64), self.codes)
+        return replace(self, codes=flipped.astype(np.uint8))
+
+    def worst_sum(self, source: IntegerType) -> int:
+        """The largest magnitude of any intermediate: m Σ u s and z Σ s, before they are subtracted."""
+        reach = source.bound
+        totals = self.codes.reshape(len(self.codes), -1).sum(axis=1, dtype=np.int64)
+        fan_in = int(np.prod(self.codes.shape[1:]))
+        sums = max(int(totals.max()) * self.multiplier, self.zero_point * fan_in) * reach
+        kind = self.output_type(source)
+        return max(sums, kind.bound)
+
+    def _weights(self) -> Integers:
+        return self.multiplier * self.codes.astype(np.int64) - self.zero_point
+
+    def _input_range(self, source: IntegerType) -> tuple[Integers, Integers]:
+        """Bounds of the input each weight sees, [O, I/groups, 1, 1]."""
+        outputs, group_inputs = self.codes.shape[:2]
+        group = np.repeat(np.arange(self.groups), outputs // self.groups)
+        index = group[:, None] * group_inputs + np.arange(group_inputs)[None, :]
+        return source.low[index][:, :, None, None], source.high[index][:, :, None, None]

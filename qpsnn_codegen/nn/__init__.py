@@ -1,0 +1,53 @@
+"""The QP-SNN method on torch: quantized layers, pruning, training, data sets, the checkpoint format."""
+
+from __future__ import annotations
+
+from qpsnn_codegen.nn.checkpoint import Checkpoint, InputSpec, load, read_checkpoint, save
+from qpsnn_codegen.nn.datasets import Dataset, digits, from_npz, mnist, open_dataset
+from qpsnn_codegen.nn.layers import QuantConv2d, QuantLinear, Shortcut
+from qpsnn_codegen.nn.network import SpikingNetwork, record_potentials, record_spikes
+from qpsnn_codegen.nn.neurons import IF, LIF, LeakyIntegrator, Readout
+from qpsnn_codegen.nn.pruning import PruningReport, prune, sca_scores, svs_scores
+from qpsnn_codegen.nn.quantizers import Quantizer, rescaw, symmetric, vanilla
+from qpsnn_codegen.nn.schema import Node
+from qpsnn_codegen.nn.training import Epoch, TrainingOptions, evaluate, predict, train
+from qpsnn_codegen.nn.zoo import ARCHITECTURES, build
+
+__all__ = [
+    "ARCHITECTURES",
+    "IF",
+    "LIF",
+    "Checkpoint",
+    "Dataset",
+    "Epoch",
+    "InputSpec",
+    "LeakyIntegrator",
+    "Node",
+    "PruningReport",
+    "QuantConv2d",
+    "QuantLinear",
+    "Quantizer",
+    "Readout",
+    "Shortcut",
+    "SpikingNetwork",
+    "TrainingOptions",
+    "build",
+    "digits",
+    "evaluate",
+    "from_npz",
+    "load",
+    "mnist",
+    "open_dataset",
+    "predict",
+    "prune",
+    "read_checkpoint",
+    "record_potentials",
+    "record_spikes",
+    "rescaw",
+    "save",
+    "sca_scores",
+    "svs_scores",
+    "symmetric",
+    "train",
+    "vanilla",
+]

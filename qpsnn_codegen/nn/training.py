@@ -1,0 +1,286 @@
+"""Training, fine-tuning and evaluation (QP-SNN, section "Implementation details").
+
+Cross-entropy on the logits averaged over time; SGD or Adam with a cosine schedule. Everything random comes
+from one generator, so a seed fixes the result, and a run that was stopped and resumed ends like one that was
+not.
+"""
+
+from __future__ import annotations
+
+import io
+import math
+import os
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from qpsnn_codegen.errors import DataError, ModelFileError, UsageError
+from qpsnn_codegen.nn.datasets import Dataset
+from qpsnn_codegen.nn.files import write_atomically
+from qpsnn_codegen.nn.network import SpikingNetwork
+
+OptimizerName = Literal["adam", "sgd"]
+STATE_FORMAT = "qpsnn-training"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TrainingOptions:
+    """How to train.
+
+    Args:
+        epochs: passes over the training images.
+        batch: images per step.
+        optimizer: ``"adam"`` or ``"sgd"`` (momentum 0.9).
+        learning_rate: at the start; it falls to zero along a cosine, epoch by epoch.
+        weight_decay: L2 penalty.
+        shift: images are moved by up to this many pixels in each direction (zeros come in).
+        seed: of shuffling and shifting.
+
+    Raises:
+        UsageError: a number outside its range.
+    """
+
+    epochs: int = 60
+    batch: int = 64
+    optimizer: OptimizerName = "adam"
+    learning_rate: float = 2e-3
+    weight_decay: float = 0.0
+    shift: int = 0
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        if self.optimizer not in ("adam", "sgd"):
+            raise UsageError("optimizer", f"{self.optimizer!r} is unknown", "choose adam or sgd")
+        for name, value, least in (
+            ("epochs", self.epochs, 1),
+            ("batch", self.batch, 2),
+            ("shift", self.shift, 0),
+            ("seed", self.seed, 0),
+        ):
+            if type(value) is not int or value < least:
+                raise UsageError(name, f"it is {value!r}", f"give an integer of at least {least}")
+        if not (math.isfinite(self.learning_rate) and self.learning_rate > 0.0):
+            raise UsageError("learning_rate", f"it is {self.learning_rate!r}", "give a positive number")
+        if not (math.isfinite(self.weight_decay) and self.weight_decay >= 0.0):
+            raise UsageError("weight_decay", f"it is {self.weight_decay!r}", "give zero or a positive number")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Epoch:
+    """What one epoch gave: number from 1, mean training loss, training accuracy in [0, 1], learning rate."""
+
+    number: int
+    loss: float
+    accuracy: float
+    learning_rate: float
+
+
+Progress = Callable[[Epoch], None]
+
+
+def check_fits(model: SpikingNetwork, data: Dataset) -> None:
+    """Refuse data a network cannot take.
+
+    Raises:
+        DataError: other image shape, number of classes or divisor.
+    """
+    for what, has, wants in (
+        ("images of shape", data.shape, model.input_shape),
+        ("a number of classes of", len(data.class_names), len(model.class_names)),
+        ("a divisor of", float(data.divisor), model.divisor),
+    ):
+        if has != wants:
+            raise DataError(
+                data.name, f"it has {what} {has}, the model takes {wants}", "use the model's own data set"
+            )
+
+
+def train(
+    model: SpikingNetwork,
+    data: Dataset,
+    options: TrainingOptions,
+    *,
+    progress: Progress | None = None,
+    state: str | os.PathLike[str] | None = None,
+    resume: bool = False,
+    stop_after: int | None = None,
+) -> list[Epoch]:
+    """Train in place; the model is left frozen, in evaluation mode.
+
+    Fine-tuning is the same on a model that was loaded or pruned.
+
+    Args:
+        model: takes the data's images.
+        data: its training part is used.
+        options: see :class:`TrainingOptions`.
+        progress: called after every epoch.
+        state: file that receives model, optimizer and random state after every epoch.
+        resume: continue from ``state`` if it exists.
+        stop_after: leave after this many epochs in all, as an interruption would (for tests and time limits).
+
+    Returns:
+        All epochs, resumed ones included.
+
+    Raises:
+        DataError: images that do not fit, or a loss that is not finite (named epoch).
+        ModelFileError: a state file that is damaged or belongs to another run.
+    """
+    check_fits(model, data)
+    images = torch.from_numpy(data.train_images.copy())
+    labels = torch.from_numpy(data.train_labels.copy())
+    generator = torch.Generator().manual_seed(options.seed)
+    optimizer = _optimizer(model, options)
+    history: list[Epoch] = []
+    model.train()
+    if resume and state is not None and Path(state).exists():
+        history = _restore(Path(state), model, optimizer, generator, options)
+    for number in range(len(history) + 1, options.epochs + 1):
+        if stop_after is not None and number > stop_after:
+            break
+        rate = options.learning_rate * (1.0 + math.cos(math.pi * (number - 1) / options.epochs)) / 2.0
+        for group in optimizer.param_groups:
+            group["lr"] = rate
+        loss, accuracy = _one_epoch(model, optimizer, images, labels, generator, options)
+        if not math.isfinite(loss):
+            raise DataError(data.name, f"the loss is not finite in epoch {number}", "lower the learning rate")
+        epoch = Epoch(number=number, loss=loss, accuracy=accuracy, learning_rate=rate)
+        history.append(epoch)
+        if state is not None:
+            _store(Path(state), model, optimizer, generator, options, history)
+        if progress is not None:
+            progress(epoch)
+    model.freeze()
+    return history
+
+
+def evaluate(model: SpikingNetwork, data: Dataset, *, batch: int = 256) -> float:
+    """Accuracy in [0, 1] on the held-out images; the model's mode is restored."""
+    check_fits(model, data)
+    predictions = predict(model, torch.from_numpy(data.test_images.copy()), batch=batch)
+    return float((predictions == torch.from_numpy(data.test_labels.copy())).double().mean())
+
+
+def predict(model: SpikingNetwork, images: Tensor, *, batch: int = 256) -> Tensor:
+    """Class of each image, int64 [N]: the first maximum of the logits."""
+    frozen = [module for module in model.modules() if module.training]
+    for module in frozen:
+        module.training = False
+    try:
+        with torch.no_grad():
+            return torch.cat([model(part).argmax(1) for part in images.split(batch)])
+    finally:
+        # Setting the flags, not train(): that would drop stored codes.
+        for module in frozen:
+            module.training = True
+
+
+def _optimizer(model: nn.Module, options: TrainingOptions) -> torch.optim.Optimizer:
+    if options.optimizer == "adam":
+        return torch.optim.Adam(
+            model.parameters(), lr=options.learning_rate, weight_decay=options.weight_decay
+        )
+    return torch.optim.SGD(
+        model.parameters(), lr=options.learning_rate, momentum=0.9, weight_decay=options.weight_decay
+    )
+
+
+def _one_epoch(
+    model: SpikingNetwork,
+    optimizer: torch.optim.Optimizer,
+    images: Tensor,
+    labels: Tensor,
+    generator: torch.Generator,
+    options: TrainingOptions,
+) -> tuple[float, float]:
+    order = torch.randperm(len(images), generator=generator)
+    total = 0.0
+    right = seen = 0
+    for indices in order.split(options.batch):
+        if len(indices) < 2:
+            continue  # batch-norm cannot estimate a variance from one image
+        inputs, targets = shifted(images[indices], options.shift, generator), labels[indices]
+        logits = model(inputs)
+        loss = functional.cross_entropy(logits, targets)
+        optimizer.zero_grad(set_to_none=True)
+        loss.backward()
+        optimizer.step()
+        total += loss.item() * len(indices)
+        right += int((logits.argmax(1) == targets).sum())
+        seen += len(indices)
+    return total / seen, right / seen
+
+
+def shifted(images: Tensor, reach: int, generator: torch.Generator) -> Tensor:
+    """Move each image by its own random offset of up to ``reach`` pixels per axis; zeros come in.
+
+    Args:
+        images: [N, C, H, W].
+        reach: 0 returns the images unchanged.
+        generator: source of the offsets.
+    """
+    if reach == 0:
+        return images
+    count, _, height, width = images.shape
+    padded = functional.pad(images, (reach,) * 4)
+    offsets = torch.randint(0, 2 * reach + 1, (2, count), generator=generator)
+    rows = offsets[0][:, None] + torch.arange(height)
+    columns = offsets[1][:, None] + torch.arange(width)
+    which = torch.arange(count)[:, None, None]
+    # Indexing around the channel slice puts the channels last.
+    return padded[which, :, rows[:, :, None], columns[:, None, :]].permute(0, 3, 1, 2).contiguous()
+
+
+def _store(
+    path: Path,
+    model: nn.Module,
+    optimizer: torch.optim.Optimizer,
+    generator: torch.Generator,
+    options: TrainingOptions,
+    history: list[Epoch],
+) -> None:
+    buffer = io.BytesIO()
+    torch.save(
+        {
+            "format": STATE_FORMAT,
+            "options": asdict(options),
+            "history": [asdict(epoch) for epoch in history],
+            "model": dict(model.state_dict()),
+            "optimizer": optimizer.state_dict(),
+            "generator": generator.get_state(),
+            "torch": torch.get_rng_state(),
+        },
+        buffer,
+    )
+    write_atomically(path, buffer.getvalue())
+
+
+def _restore(
+    path: Path,
+    model: nn.Module,
+    optimizer: torch.optim.Optimizer,
+    generator: torch.Generator,
+    options: TrainingOptions,
+) -> list[Epoch]:
+    remedy = "delete it to start over"
+    try:
+        state: Any = torch.load(path, weights_only=True, map_location="cpu")
+        if not isinstance(state, dict) or state.get("format") != STATE_FORMAT:
+            raise ModelFileError(str(path), "this is no training state", remedy)
+        if state["options"] != asdict(options):
+            raise ModelFileError(
+                str(path), "it was made with other training options", "repeat them, or " + remedy
+            )
+        model.load_state_dict(state["model"])
+        optimizer.load_state_dict(state["optimizer"])
+        generator.set_state(state["generator"])
+        torch.set_rng_state(state["torch"])
+        return [Epoch(**epoch) for epoch in state["history"]]
+    except ModelFileError:
+        raise
+    except Exception as error:  # torch.load and load_state_dict raise many kinds, all meaning the same here
+        raise ModelFileError(str(path), f"it cannot be resumed ({type(error).__name__})", remedy) from error
