@@ -408,11 +408,12 @@ def _relative_error(
     """The bound of :attr:`Certificate.membrane_error`: every rounding of a step, piled up over the window."""
     unit = 2**integers.fraction_bits
     steps = geometric_sum(real.decay, timesteps)
+    reach = membrane_bound(real, integers, timesteps)
     worst = 0.0
     for c in range(real.channels):
         threshold = real.threshold[c]
-        if threshold is None:
-            continue
+        if threshold is None or min(threshold * unit, int(integers.threshold[c])) > int(reach[c]):
+            continue  # out of reach in both networks, however it is rounded
 
         def off(exact: Fraction, stored: int) -> Fraction:
             return abs(exact - Fraction(stored, unit))

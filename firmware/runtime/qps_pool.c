@@ -36,7 +36,7 @@ void qps_pool_run(const qps_pool_t *layer, const void *input, void *output)
 static void qps_current_pool_merge(const qps_current_pool_t *pool, const int32_t *pixel, int32_t *current)
 {
     for (uint32_t c = 0U; c < pool->channels; c++) {
-        const int minimum = pool->minimum != NULL && ((pool->minimum[c / 8U] >> (c % 8U)) & 1U) != 0U;
+        const int minimum = pool->minimum != NULL && (((uint32_t)pool->minimum[c / 8U] >> (c % 8U)) & 1U) != 0U;
         if (pool->mode == QPS_POOL_SUM) {
             current[c] += pixel[c];
         } else if (minimum ? pixel[c] < current[c] : pixel[c] > current[c]) {

@@ -7,10 +7,10 @@ from qpsnn_codegen.nn.datasets import Dataset, digits, from_npz, mnist, open_dat
 from qpsnn_codegen.nn.layers import QuantConv2d, QuantLinear, Shortcut
 from qpsnn_codegen.nn.network import SpikingNetwork, record_potentials, record_spikes
 from qpsnn_codegen.nn.neurons import IF, LIF, LeakyIntegrator, Readout
-from qpsnn_codegen.nn.pruning import PruningReport, prune, sca_scores, svs_scores
+from qpsnn_codegen.nn.pruning import PruningReport, conv_scores, prune, sca_scores, svs_scores
 from qpsnn_codegen.nn.quantizers import Quantizer, rescaw, symmetric, vanilla
 from qpsnn_codegen.nn.schema import Node
-from qpsnn_codegen.nn.training import Epoch, TrainingOptions, evaluate, predict, train
+from qpsnn_codegen.nn.training import Epoch, TrainingOptions, evaluate, predict, train, training_record
 from qpsnn_codegen.nn.zoo import ARCHITECTURES, build
 
 __all__ = [
@@ -32,6 +32,7 @@ __all__ = [
     "SpikingNetwork",
     "TrainingOptions",
     "build",
+    "conv_scores",
     "digits",
     "evaluate",
     "from_npz",
@@ -49,5 +50,6 @@ __all__ = [
     "svs_scores",
     "symmetric",
     "train",
+    "training_record",
     "vanilla",
 ]

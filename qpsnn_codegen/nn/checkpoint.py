@@ -1,12 +1,10 @@
-"""The checkpoint file ``model.pt`` (``docs/checkpoint.md``): writing it, and reading what nobody vouches for."""
+"""The checkpoint file ``model.pt`` (``docs/checkpoint.md``): writing it, reading what nobody vouches for."""
 
 from __future__ import annotations
 
 import io
 import math
 import os
-import warnings
-import zipfile
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,6 +15,8 @@ import torch
 from torch import Tensor
 
 from qpsnn_codegen.errors import ModelFileError, UsageError
+from qpsnn_codegen.nn.archive import read_torch_file
+from qpsnn_codegen.nn.fields import Check, check_fields, integer, number, one_of, optional, shorten
 from qpsnn_codegen.nn.files import write_atomically
 from qpsnn_codegen.nn.network import INPUT_KINDS, InputKind, SpikingNetwork
 from qpsnn_codegen.nn.schema import (
@@ -27,30 +27,21 @@ from qpsnn_codegen.nn.schema import (
     MAX_NODES,
     MAX_SIDE,
     MAX_TIMESTEPS,
-    Check,
     Node,
     Problem,
     Shape,
     TensorSpec,
-    check_fields,
     check_nodes,
-    integer,
-    number,
-    one_of,
-    optional,
-    shorten,
 )
 from qpsnn_codegen.nn.structure import GraphBody, tensors_of
 
 FORMAT = "qpsnn-checkpoint"
 VERSION = 1
-MAX_FILE_BYTES = 2**31
 MAX_PLAIN_ITEMS = 200_000
 MAX_PLAIN_DEPTH = 8
 
-_REMEDY_FILE = "give a model.pt written by qpsnn_codegen.nn.save"
+REMEDY_FILE = "give a model.pt written by qpsnn_codegen.nn.save"
 _REMEDY_CONTENT = "save the model again with qpsnn_codegen.nn.save"
-_KEYS = ("format", "version", "timesteps", "input", "class_names", "nodes", "tensors", "training")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -143,8 +134,8 @@ def save(
     except ModelFileError as error:
         raise UsageError("save", error.what, "repair the model before saving it") from None
     buffer = io.BytesIO()
-    # Pickle writes an object it has met before as a reference: equal strings have to be one object everywhere, or
-    # saving a loaded model would give other bytes.
+    # Pickle writes an object it has met before as a reference: equal strings have to be one object
+    # everywhere, or saving a loaded model would give other bytes.
     content = _with_shared_strings(content, {})
     # Through memory: torch writes the file's own name into a file it opens, which would not be reproducible.
     torch.save(content, buffer)
@@ -201,55 +192,7 @@ def read_checkpoint(path: str | os.PathLike[str]) -> Checkpoint:
             which.
     """
     where = str(path)
-    return _check_content(where, _read_file(where, Path(path)))
-
-
-def _read_file(where: str, path: Path) -> object:
-    try:
-        content = path.read_bytes() if path.stat().st_size <= MAX_FILE_BYTES else None
-    except FileNotFoundError:
-        raise ModelFileError(where, "no such file", "check the path") from None
-    except OSError as error:
-        reason = error.strerror or type(error).__name__
-        raise ModelFileError(
-            where, f"cannot be read ({reason})", "check the path and its permissions"
-        ) from error
-    if content is None:
-        raise ModelFileError(where, f"larger than {MAX_FILE_BYTES} bytes", _REMEDY_FILE)
-    if not content:
-        raise ModelFileError(where, "the file is empty", _REMEDY_FILE)
-    if not content.startswith(b"PK\x03\x04"):
-        raise ModelFileError(where, "this is not a torch file", _REMEDY_FILE)
-    _check_archive(where, content)
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            return torch.load(io.BytesIO(content), weights_only=True, map_location="cpu")
-    except Exception as error:  # a hostile pickle can make torch raise almost anything; all of it means this
-        if "weights_only" in str(error) or "Unsupported" in str(error):
-            what = "it holds objects other than plain data and tensors; nothing was executed"
-        else:
-            what = f"damaged: torch cannot read it ({type(error).__name__})"
-        raise ModelFileError(where, what, _REMEDY_FILE) from error
-
-
-def _check_archive(where: str, content: bytes) -> None:
-    """Check the zip container: torch itself does not look at the checksums."""
-    damaged = "fetch or save the file again"
-    try:
-        with zipfile.ZipFile(io.BytesIO(content)) as archive:
-            members = archive.infolist()
-            if any(member.compress_type != zipfile.ZIP_STORED for member in members):
-                raise ModelFileError(where, "this is not a torch file (a compressed archive)", _REMEDY_FILE)
-            if not any(member.filename.endswith("/data.pkl") for member in members):
-                raise ModelFileError(
-                    where, "this is not a torch file (a zip of something else)", _REMEDY_FILE
-                )
-            broken = archive.testzip()
-    except (zipfile.BadZipFile, EOFError, ValueError, NotImplementedError, RuntimeError, OSError) as error:
-        raise ModelFileError(where, "truncated or damaged", damaged) from error
-    if broken is not None:
-        raise ModelFileError(where, f"damaged: checksum of {shorten(broken)} is wrong", damaged)
+    return _check_content(where, read_torch_file(where, Path(path), REMEDY_FILE))
 
 
 def _floats(least: float, most: float, *, open_below: bool = False) -> Check:
@@ -336,7 +279,7 @@ _TOP: Mapping[str, Check] = {
 
 def _check_content(where: str, content: object) -> Checkpoint:
     if type(content) is not dict or content.get("format") != FORMAT:
-        raise ModelFileError(where, f"a torch file, but its format is not {FORMAT!r}", _REMEDY_FILE)
+        raise ModelFileError(where, f"a torch file, but its format is not {FORMAT!r}", REMEDY_FILE)
     version = content.get("version")
     if type(version) is not int or version != VERSION:
         raise ModelFileError(

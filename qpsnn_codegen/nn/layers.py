@@ -69,8 +69,8 @@ class QuantWeights(nn.Module):
 
 
 def _pair(value: int | Pair, name: str, least: int) -> Pair:
-    pair = (value, value) if isinstance(value, int) else tuple(value)
-    if len(pair) != 2 or any(not isinstance(item, int) or item < least for item in pair):
+    pair: tuple[int, ...] = (value, value) if isinstance(value, int) else tuple(value)
+    if len(pair) != 2 or any(type(item) is not int or item < least for item in pair):
         raise UsageError(
             "QuantConv2d", f"{name} is {value!r}", f"give one or two integers of at least {least}"
         )

@@ -136,7 +136,7 @@ class SpikingNetwork(nn.Module):
         return next((parameter.dtype for parameter in self.parameters()), torch.get_default_dtype())
 
     def normalize(self, raw: Tensor) -> Tensor:
-        """x = (p/divisor - mean)/std, channel by channel (the third axis from the end), in the module's dtype."""
+        """x = (p/divisor - mean)/std along the third axis from the end, in the module's dtype."""
         x = raw.to(self.dtype()) / self.divisor
         # The statistics stay Python floats, so that a float64 network sees them unrounded.
         for statistic, apply in ((self.mean, torch.sub), (self.std, torch.div)):

@@ -10,7 +10,7 @@ from __future__ import annotations
 import io
 import math
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -38,7 +38,10 @@ class TrainingOptions:
         optimizer: ``"adam"`` or ``"sgd"`` (momentum 0.9).
         learning_rate: at the start; it falls to zero along a cosine, epoch by epoch.
         weight_decay: L2 penalty.
-        shift: images are moved by up to this many pixels in each direction (zeros come in).
+        shift: images are moved by up to this many pixels along each axis (zeros come in), fractions included.
+        rotate: and turned by up to this many degrees.
+        zoom: and scaled by up to this fraction, up or down, each axis for itself.
+        smoothing: label smoothing of the cross-entropy, 0 to below 1.
         seed: of shuffling and shifting.
 
     Raises:
@@ -50,7 +53,10 @@ class TrainingOptions:
     optimizer: OptimizerName = "adam"
     learning_rate: float = 2e-3
     weight_decay: float = 0.0
-    shift: int = 0
+    shift: float = 0.0
+    rotate: float = 0.0
+    zoom: float = 0.0
+    smoothing: float = 0.0
     seed: int = 0
 
     def __post_init__(self) -> None:
@@ -59,15 +65,22 @@ class TrainingOptions:
         for name, value, least in (
             ("epochs", self.epochs, 1),
             ("batch", self.batch, 2),
-            ("shift", self.shift, 0),
             ("seed", self.seed, 0),
         ):
             if type(value) is not int or value < least:
                 raise UsageError(name, f"it is {value!r}", f"give an integer of at least {least}")
-        if not (math.isfinite(self.learning_rate) and self.learning_rate > 0.0):
-            raise UsageError("learning_rate", f"it is {self.learning_rate!r}", "give a positive number")
-        if not (math.isfinite(self.weight_decay) and self.weight_decay >= 0.0):
-            raise UsageError("weight_decay", f"it is {self.weight_decay!r}", "give zero or a positive number")
+        for name, number, limit in (
+            ("learning_rate", self.learning_rate, math.inf),
+            ("weight_decay", self.weight_decay, math.inf),
+            ("shift", self.shift, math.inf),
+            ("rotate", self.rotate, math.inf),
+            ("zoom", self.zoom, 1.0),
+            ("smoothing", self.smoothing, 1.0),
+        ):
+            if not 0.0 <= number < limit:
+                raise UsageError(name, f"it is {number!r}", f"give a number from 0 to below {limit:g}")
+        if self.learning_rate == 0.0:
+            raise UsageError("learning_rate", "it is 0", "give a positive number")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -81,6 +94,19 @@ class Epoch:
 
 
 Progress = Callable[[Epoch], None]
+
+
+def training_record(
+    data: Dataset, options: TrainingOptions, history: Sequence[Epoch], *, accuracy: float, command: str
+) -> dict[str, object]:
+    """What a checkpoint's ``training`` entry says about a run, as plain data."""
+    return {
+        "data": data.name,
+        "accuracy": accuracy,
+        "command": command,
+        "options": asdict(options),
+        "history": [asdict(epoch) for epoch in history],
+    }
 
 
 def check_fits(model: SpikingNetwork, data: Dataset) -> None:
@@ -203,9 +229,9 @@ def _one_epoch(
     for indices in order.split(options.batch):
         if len(indices) < 2:
             continue  # batch-norm cannot estimate a variance from one image
-        inputs, targets = shifted(images[indices], options.shift, generator), labels[indices]
+        inputs, targets = jittered(images[indices], options, generator), labels[indices]
         logits = model(inputs)
-        loss = functional.cross_entropy(logits, targets)
+        loss = functional.cross_entropy(logits, targets, label_smoothing=options.smoothing)
         optimizer.zero_grad(set_to_none=True)
         loss.backward()
         optimizer.step()
@@ -215,24 +241,30 @@ def _one_epoch(
     return total / seen, right / seen
 
 
-def shifted(images: Tensor, reach: int, generator: torch.Generator) -> Tensor:
-    """Move each image by its own random offset of up to ``reach`` pixels per axis; zeros come in.
+def jittered(images: Tensor, options: TrainingOptions, generator: torch.Generator) -> Tensor:
+    """Move, turn and scale each image by its own random amounts, bilinearly; zeros come in.
 
     Args:
         images: [N, C, H, W].
-        reach: 0 returns the images unchanged.
-        generator: source of the offsets.
+        options: ``shift``, ``rotate`` and ``zoom``; all zero returns the images unchanged.
+        generator: source of the amounts.
+
+    Returns:
+        float32 of the same shape.
     """
-    if reach == 0:
+    if options.shift == options.rotate == options.zoom == 0.0:
         return images
     count, _, height, width = images.shape
-    padded = functional.pad(images, (reach,) * 4)
-    offsets = torch.randint(0, 2 * reach + 1, (2, count), generator=generator)
-    rows = offsets[0][:, None] + torch.arange(height)
-    columns = offsets[1][:, None] + torch.arange(width)
-    which = torch.arange(count)[:, None, None]
-    # Indexing around the channel slice puts the channels last.
-    return padded[which, :, rows[:, :, None], columns[:, None, :]].permute(0, 3, 1, 2).contiguous()
+    turn, down, right, tall, wide = (2.0 * torch.rand(5, count, generator=generator) - 1.0).unbind(0)
+    angle = turn * math.radians(options.rotate)
+    tall, wide = 1.0 + tall * options.zoom, 1.0 + wide * options.zoom
+    # affine_grid's coordinates run from -1 to 1: a pixel is 2/width.
+    rows = [
+        torch.stack((wide * angle.cos(), -tall * angle.sin(), right * options.shift * 2.0 / width), 1),
+        torch.stack((wide * angle.sin(), tall * angle.cos(), down * options.shift * 2.0 / height), 1),
+    ]
+    grid = functional.affine_grid(torch.stack(rows, 1), list(images.shape), align_corners=False)
+    return functional.grid_sample(images.to(torch.float32), grid, align_corners=False)
 
 
 def _store(

@@ -191,7 +191,7 @@ def vgg16(
 
 
 class BasicBlock(nn.Module):
-    """conv, batch-norm, LIF, conv, batch-norm, plus the block's input by option A, LIF (QP-SNN, ResNet-20)."""
+    """conv, norm, LIF, conv, norm, plus the block's input by option A, LIF (QP-SNN, ResNet-20)."""
 
     def __init__(self, in_channels: int, out_channels: int, stride: int, recipe: Recipe) -> None:
         super().__init__()

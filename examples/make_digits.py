@@ -1,0 +1,75 @@
+"""Make the shipped digits models: train, prune by half with SVS, fine-tune; at 8, 4 and 2 bits.
+
+    python examples/make_digits.py --bits 4                 both 4-bit models, into examples/
+    python examples/make_digits.py --bits 4 --out /tmp      elsewhere
+
+One bit width takes some two minutes on one core.
+"""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+import torch
+
+from qpsnn_codegen import nn
+
+LAYOUT = (24, "M", 48, 48, "M")
+SEED = 0
+TRAINING = nn.TrainingOptions(
+    epochs=120, learning_rate=1e-2, shift=1.0, rotate=12.0, zoom=0.15, smoothing=0.05, seed=SEED
+)
+FINETUNING = nn.TrainingOptions(
+    epochs=80, learning_rate=5e-3, shift=1.0, rotate=12.0, zoom=0.15, smoothing=0.05, seed=SEED
+)
+RATIO = 0.5
+SCORED_IMAGES = 256
+
+
+def make(bits: int, folder: Path) -> None:
+    """Write both models of one bit width into ``folder``."""
+    data = nn.digits()
+    command = f"python examples/make_digits.py --bits {bits}"
+
+    def store(
+        model: nn.SpikingNetwork, name: str, options: nn.TrainingOptions, history: list[nn.Epoch]
+    ) -> None:
+        accuracy = nn.evaluate(model, data)
+        record = nn.training_record(data, options, history, accuracy=accuracy, command=command)
+        nn.save(model, folder / name, training=record)
+        print(f"{name}: {100 * accuracy:.2f} % of {len(data.test_images)} held-out digits")
+
+    model = nn.build(
+        "cnn",
+        seed=SEED,
+        layout=LAYOUT,
+        bits=bits,
+        timesteps=4,
+        input_shape=data.shape,
+        divisor=data.divisor,
+        class_names=data.class_names,
+    )
+    store(model, f"digits_{bits}bit.pt", TRAINING, nn.train(model, data, TRAINING))
+    images = torch.from_numpy(data.train_images[:SCORED_IMAGES].copy())
+    smaller, report = nn.prune(model, images, RATIO)
+    print(f"pruned from {report.parameters_before} to {report.parameters_after} parameters")
+    store(smaller, f"digits_{bits}bit_pruned.pt", FINETUNING, nn.train(smaller, data, FINETUNING))
+
+
+def main() -> None:
+    """Read the command line and make the models."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--bits", type=int, choices=(8, 4, 2), action="append", help="default: all three")
+    parser.add_argument("--out", type=Path, default=Path(__file__).parent, help="folder for the models")
+    parser.add_argument("--threads", type=int, default=1, help="CPU threads")
+    arguments = parser.parse_args()
+    torch.set_num_threads(arguments.threads)
+    for bits in arguments.bits or (8, 4, 2):
+        make(bits, arguments.out)
+
+
+if __name__ == "__main__":
+    main()

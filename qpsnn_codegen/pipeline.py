@@ -1,0 +1,113 @@
+"""The pipeline: file → Network → IntegerNetwork → Plan → files, a checker after each arrow, and nothing else."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+from numpy.typing import NDArray
+
+from qpsnn_codegen.calibration import Activity, measure
+from qpsnn_codegen.emit.c_literals import check_model_name
+from qpsnn_codegen.emit.folder import write_folder
+from qpsnn_codegen.emit.golden import make_golden
+from qpsnn_codegen.emit.render import render
+from qpsnn_codegen.errors import UsageError
+from qpsnn_codegen.integer_network import IntegerNetwork, check_integer_network
+from qpsnn_codegen.lowering import LoweringOptions, lower
+from qpsnn_codegen.network import Network, check_network
+from qpsnn_codegen.planning.plan import Plan, check_plan, make_plan
+from qpsnn_codegen.report.summary import summarize
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Compilation:
+    """Everything a compilation made, stage by stage.
+
+    Attributes:
+        report: what ``report.json`` holds, plain data.
+        files: the firmware folder by relative path.
+        activity: what the calibration data showed, if there was any.
+    """
+
+    network: Network
+    integers: IntegerNetwork
+    plan: Plan
+    activity: Activity | None
+    report: dict[str, Any]
+    files: dict[str, str | bytes]
+
+    def write(self, folder: str | Path, *, force: bool = False) -> None:
+        """Write the folder, whole or not at all.
+
+        Args:
+            force: replace a folder an earlier compilation wrote.
+
+        Raises:
+            OutputError: it exists and is not empty, or cannot be written.
+        """
+        write_folder(self.files, Path(folder), force=force)
+
+
+def compile(  # noqa: A001 - qpsnn_codegen.compile() is what it is called
+    model: str | Path | Network,
+    *,
+    name: str | None = None,
+    timesteps: int | None = None,
+    calibration: NDArray[Any] | None = None,
+    weights_in: Literal["c", "binary"] = "c",
+    input_bits: Literal[8, 16] = 16,
+    progress: Callable[[int], None] = lambda done: None,
+) -> Compilation:
+    """Compile a trained network to C.
+
+    Args:
+        model: a ``model.pt`` (docs/checkpoint.md), or a :class:`Network`.
+        name: prefix of every C symbol; by default made from the file name.
+        timesteps: T, instead of the one the model was trained with.
+        calibration: raw inputs, uint8 ``[N, C, H, W]`` or ``[N, T, C, H, W]``, to count spikes and operations on.
+        weights_in: an array in C, or a binary file that an assembler file includes.
+        input_bits: width of normalized images, for models whose normalization is more than a scale.
+        progress: called with the number of calibration samples just done.
+
+    Raises:
+        ModelFileError, UnsupportedError, LoweringError, UsageError, DataError: see :mod:`qpsnn_codegen.errors`.
+    """
+    network = load(model, timesteps)
+    prefix = check_model_name(default_name(model) if name is None else name)
+    integers = lower(network, LoweringOptions(input_bits=input_bits))
+    check_integer_network(integers)
+    plan = make_plan(integers, prefix)
+    check_plan(plan)
+    activity = None if calibration is None else measure(network, integers, calibration, progress)
+    chosen = {"name": prefix, "timesteps": network.timesteps, "weights_in": weights_in, "input_bits": input_bits}
+    options = " ".join(f"--{key.replace('_', '-')} {value}" for key, value in chosen.items())
+    report = summarize(plan, activity, options)
+    golden = make_golden(integers, calibration)
+    files = render(plan, golden=golden, report=report, options=options, weights_in=weights_in)
+    return Compilation(
+        network=network, integers=integers, plan=plan, activity=activity, report=report, files=files
+    )
+
+
+def load(model: str | Path | Network, timesteps: int | None = None) -> Network:
+    """The network of a file; a :class:`Network` is checked and passed through."""
+    if timesteps is not None and not 1 <= timesteps <= 4096:
+        raise UsageError("--timesteps", f"{timesteps} is out of range", "give 1 to 4096")
+    if isinstance(model, Network):
+        check_network(model)
+        return model
+    # torch takes a second to import; commands that read no model should not pay for it.
+    from qpsnn_codegen.loaders.checkpoint import load_checkpoint  # noqa: PLC0415
+
+    return load_checkpoint(Path(model), timesteps)
+
+
+def default_name(model: str | Path | Network) -> str:
+    """A symbol prefix from a file name: lower case, other characters as ``_``."""
+    if isinstance(model, Network):
+        return "model"
+    stem = "".join(c if c.isascii() and c.isalnum() else "_" for c in Path(model).stem.lower()).strip("_")
+    return stem[:48] if stem[:1].isalpha() else f"net_{stem}"[:48]

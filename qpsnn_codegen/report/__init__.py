@@ -1,0 +1,1 @@
+"""Reports: what a compilation found out, as plain data and as text."""

@@ -1,0 +1,81 @@
+"""The report of a compilation as plain data: one row per stage, then totals."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from qpsnn_codegen.calibration import Activity
+from qpsnn_codegen.emit.c_literals import comment_text
+from qpsnn_codegen.emit.folder import GENERATOR
+from qpsnn_codegen.planning.plan import Plan, Stage
+from qpsnn_codegen.version import __version__
+
+REPORT_VERSION = 1
+
+
+def summarize(plan: Plan, activity: Activity | None, options: str) -> dict[str, Any]:
+    """What ``report.json`` holds; key by key described in docs/c_api.md."""
+    network = plan.network
+    types = network.types()
+    trace = [
+        {"name": node.name, "shape": list(types[node.name].shape), "rate": activity and activity.rates[node.name]}
+        for node in network.spiking()
+    ]
+    return {
+        "generator": GENERATOR,
+        "version": REPORT_VERSION,
+        "tool_version": __version__,
+        "name": plan.name,
+        "model_sha256": network.digest,
+        "options": options,
+        "timesteps": network.timesteps,
+        "class_names": list(network.class_names),
+        "logit_scale": network.logit_scale,
+        "input": {
+            "shape": list(plan.input_layout.shape),
+            "frames": plan.input_layout.frames,
+            "format": plan.input_layout.format,
+            "bytes": plan.input_layout.size,
+        },
+        "layers": [_row(plan, stage, activity) for stage in plan.stages],
+        "trace": trace,
+        "trace_words": sum(network.timesteps * -(-c // 32) * h * w for c, h, w in (row["shape"] for row in trace)),
+        "weight_bytes": plan.weight_bytes,
+        "constant_bytes": plan.constant_bytes,
+        "arena_bytes": plan.arena_bytes,
+        "arena_bound": plan.arena_bound,
+        "dense_slots": sum(stage.dense_slots for stage in plan.stages),
+        "operations": None if activity is None else sum(activity.operations.values()),
+        "calibration_samples": 0 if activity is None else activity.samples,
+        "certified": all(certificate.status == "certified" for certificate in network.certificates),
+    }
+
+
+def _row(plan: Plan, stage: Stage, activity: Activity | None) -> dict[str, Any]:
+    nodes = {node.name: node for node in plan.network.nodes}
+    certificates = {certificate.layer: certificate for certificate in plan.network.certificates}
+    shape = plan.network.types()[stage.node].shape
+    synapses = next((s for part in stage.parts if (s := nodes[part].synapses()) is not None), None)
+    certificate = certificates.get(stage.node)
+    verdict = "exact" if certificate is None else str(certificate)
+    if activity is not None and stage.node in activity.changed:
+        verdict += "; {} of {} calibration spikes differ".format(*activity.changed[stage.node])
+    operations = (
+        None if activity is None else sum(activity.operations.get(part, 0.0) for part in stage.parts)
+    )
+    name = " + ".join(stage.parts)
+    size = "x".join(map(str, shape))
+    bits = synapses.bits if synapses else 0
+    output = next((buffer.size for buffer in plan.buffers if buffer.name == stage.node), 0)
+    return {
+        "name": comment_text(name),
+        "shape": size,
+        "bits": bits,
+        "weight_bytes": stage.weight_bytes,
+        "constant_bytes": stage.constant_bytes,
+        "arena_bytes": output + stage.scratch_bytes,
+        "dense_slots": stage.dense_slots,
+        "operations": operations,
+        "certificate": verdict,
+        "text": f"{comment_text(name)}, {size}, {bits or '-'}, {verdict}",
+    }
