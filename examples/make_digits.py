@@ -3,7 +3,7 @@
     python examples/make_digits.py --bits 4                 both 4-bit models, into examples/
     python examples/make_digits.py --bits 4 --out /tmp      elsewhere
 
-One bit width takes some two minutes on one core.
+One bit width takes about three minutes on one core.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ TRAINING = nn.TrainingOptions(
     epochs=120, learning_rate=1e-2, shift=1.0, rotate=12.0, zoom=0.15, smoothing=0.05, seed=SEED
 )
 FINETUNING = nn.TrainingOptions(
-    epochs=80, learning_rate=5e-3, shift=1.0, rotate=12.0, zoom=0.15, smoothing=0.05, seed=SEED
+    epochs=120, learning_rate=1e-2, shift=1.0, rotate=12.0, zoom=0.15, smoothing=0.05, seed=SEED
 )
 RATIO = 0.5
 SCORED_IMAGES = 256

@@ -69,6 +69,18 @@ def write_folder(files: Mapping[str, str | bytes], destination: Path, *, force: 
         raise _output_error(where, error) from error
 
 
+def check_destination(destination: Path, *, force: bool) -> None:
+    """Refuse early what :func:`write_folder` would refuse after the work is done.
+
+    Raises:
+        OutputError: ``destination`` may not be written or replaced.
+    """
+    try:
+        _check_destination(_absolute(destination), str(destination), force=force)
+    except OSError as error:
+        raise _output_error(str(destination), error) from error
+
+
 def is_output_folder(folder: Path) -> bool:
     """Whether ``folder`` is an output of this tool: its ``report.json`` names the tool as generator."""
     report = folder / REPORT_NAME

@@ -1,0 +1,88 @@
+"""The command line: the only place that prints or exits."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+import click
+
+from qpsnn_codegen.cli.compiling import compile_command, inspect_command
+from qpsnn_codegen.cli.method import finetune, prune, train
+from qpsnn_codegen.cli.running import evaluate_command, simulate_command, verify_command
+from qpsnn_codegen.errors import QpsnnError, UsageError
+from qpsnn_codegen.version import __version__
+
+_INTERRUPTED = 130
+
+
+class _CompileByDefault(click.Group):
+    """``qpsnn-codegen MODEL ...`` means ``qpsnn-codegen compile MODEL ...``."""
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        own = {"--help", "-h", "--version"}
+        if args and args[0] not in self.commands and args[0] not in own:
+            word = args[0]
+            if word.isidentifier() and not Path(word).exists():
+                raise UsageError(word, "is neither a command nor a model file", f"commands: {', '.join(self.commands)}")
+            args = ["compile", *args]
+        return super().parse_args(ctx, args)
+
+
+@click.group(
+    cls=_CompileByDefault,
+    context_settings={"help_option_names": ["-h", "--help"]},
+    epilog="""\b
+Examples:
+  qpsnn-codegen train --data digits --bits 4 -o digits.pt
+  qpsnn-codegen digits.pt -o firmware/ --calibrate digits
+  qpsnn-codegen verify firmware/
+  qpsnn-codegen evaluate digits.pt --data digits
+\b
+Without a command, MODEL is compiled. Exit codes: 0 fine, 1 the answer is no, 2 bad input or usage.
+""",
+)
+@click.version_option(__version__, prog_name="qpsnn-codegen")
+def cli() -> None:
+    """Compile quantized and pruned spiking networks to bit-exact C for Cortex-M, and train them."""
+
+
+for _command in (
+    compile_command,
+    inspect_command,
+    simulate_command,
+    verify_command,
+    evaluate_command,
+    train,
+    prune,
+    finetune,
+):
+    cli.add_command(_command)
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Run the command line; every error a user can cause is one line on standard error."""
+    try:
+        code = cli.main(args=None if arguments is None else list(arguments), standalone_mode=False)
+    except QpsnnError as error:
+        _fail(str(error), error.exit_code)
+    except click.exceptions.Abort:
+        _fail("interrupted", _INTERRUPTED)
+    except click.ClickException as error:
+        context = error.ctx.command_path if isinstance(error, click.UsageError) and error.ctx else "qpsnn-codegen"
+        _fail(f"{' '.join(error.format_message().split())} (see '{context} --help')", 2)
+    except KeyboardInterrupt:
+        _fail("interrupted", _INTERRUPTED)
+    except BrokenPipeError:
+        # The reader of our output is gone (`| head`): not an error, but nothing more can be written.
+        sys.stderr.close()
+        sys.exit(0)
+    except MemoryError:
+        _fail("out of memory: give fewer inputs at a time, or use a machine with more", 2)
+    sys.exit(code if isinstance(code, int) else 0)
+
+
+def _fail(message: str, code: int) -> None:
+    click.echo(f"qpsnn-codegen: {message}", err=True)
+    sys.exit(code)

@@ -1,0 +1,143 @@
+"""The commands ``compile`` and ``inspect``."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+import click
+
+from qpsnn_codegen.arrays import read_inputs
+from qpsnn_codegen.cli.progress import progress_bar
+from qpsnn_codegen.emit.folder import check_destination
+from qpsnn_codegen.report.table import compilation_text, table
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from qpsnn_codegen.network import Network, Shape
+
+
+@click.command(
+    "compile",
+    epilog="""\b
+Examples:
+  qpsnn-codegen model.pt -o firmware/
+  qpsnn-codegen model.pt -o firmware/ --name digits --calibrate digits
+  qpsnn-codegen model.pt -o firmware/ --calibrate mnist:mnist.npz --force
+  qpsnn-codegen model.pt -o firmware/ --weights-in binary
+\b
+The table shows, for each layer: output shape, bits of its weights, bytes in flash (weights, constants) and RAM (arena),
+synaptic operations if every input were active and as calibrated, and what is proven of its spikes.
+""",
+)
+@click.argument("model", type=click.Path(path_type=Path))
+@click.option("--output", "-o", required=True, type=click.Path(path_type=Path), help="Folder to write.")
+@click.option("--name", help="Prefix of every C symbol. [default: from the file name]")
+@click.option("--timesteps", "-T", type=int, help="T. [default: as trained]")
+@click.option(
+    "--calibrate",
+    metavar="DATA",
+    help="Count spikes on raw inputs: an .npy or .npz file, digits, or mnist:PATH.",
+)
+@click.option("--samples", type=click.IntRange(1), default=256, show_default=True, help="Of --calibrate to use.")
+@click.option(
+    "--weights-in",
+    type=click.Choice(["c", "binary"]),
+    default="c",
+    show_default=True,
+    help="Weights as C arrays, or as a binary file that an assembler file includes.",
+)
+@click.option(
+    "--input-bits",
+    type=click.Choice(["8", "16"]),
+    default="16",
+    show_default=True,
+    help="Width of normalized images, where normalization is more than a scale.",
+)
+@click.option("--force", is_flag=True, help="Replace a folder that an earlier compilation wrote.")
+def compile_command(
+    *,
+    model: Path,
+    output: Path,
+    name: str | None,
+    timesteps: int | None,
+    calibrate: str | None,
+    samples: int,
+    weights_in: Literal["c", "binary"],
+    input_bits: str,
+    force: bool,
+) -> None:
+    """Compile MODEL to a folder of C11 whose every spike equals the Python integer reference."""
+    from qpsnn_codegen import pipeline  # noqa: PLC0415 - numpy takes a moment; --help should not wait for it
+
+    check_destination(output, force=force)
+    network = pipeline.load(model, timesteps)
+    data = None if calibrate is None else calibration_inputs(calibrate, network)[:samples]
+    with progress_bar(0 if data is None else len(data), "calibrating") as advance:
+        compilation = pipeline.compile(
+            network,
+            name=pipeline.default_name(model) if name is None else name,
+            calibration=data,
+            weights_in=weights_in,
+            input_bits=8 if input_bits == "8" else 16,
+            progress=advance,
+        )
+    compilation.write(output, force=force)
+    click.echo(compilation_text(compilation.report))
+    click.echo(f"wrote  {output}  (next: qpsnn-codegen verify {output})")
+
+
+def calibration_inputs(source: str, network: Network) -> NDArray[Any]:
+    """Raw inputs from a file, or the training images of a named data set."""
+    if Path(source).suffix in {".npy", ".npz"} and ":" not in source:
+        return read_inputs(Path(source), _input_shape(network))
+    from qpsnn_codegen.nn.datasets import open_dataset  # noqa: PLC0415 - imports torch
+
+    return open_dataset(source).train_images
+
+
+def _input_shape(network: Network) -> Shape:
+    return network.shapes()[network.nodes[0].name]
+
+
+@click.command(
+    "inspect",
+    epilog="""\b
+Example:
+  qpsnn-codegen inspect model.pt
+""",
+)
+@click.argument("model", type=click.Path(path_type=Path))
+def inspect_command(*, model: Path) -> None:
+    """Show what is in MODEL: layers, shapes, weights, how it was trained, and what can be certified."""
+    from qpsnn_codegen import pipeline  # noqa: PLC0415 - as above
+    from qpsnn_codegen.lowering import lower  # noqa: PLC0415
+    from qpsnn_codegen.nn.checkpoint import read_checkpoint  # noqa: PLC0415
+
+    checkpoint = read_checkpoint(model)
+    network = pipeline.load(model)
+    shapes = network.shapes()
+    integers = lower(network)
+    synapses = {node.name: node.synapses() for node in integers.nodes}
+    certificates = {certificate.layer: str(certificate) for certificate in integers.certificates}
+    rows = []
+    for node in network.nodes:
+        weights = synapses.get(node.name)
+        rows.append(
+            [
+                node.name,
+                node.kind,
+                "x".join(map(str, shapes[node.name])),
+                weights.bits if weights else "-",
+                weights.codes.size if weights else "-",
+                certificates.get(node.name, ""),
+            ]
+        )
+    click.echo(table(["layer", "kind", "shape", "bits", "weights", "certificate"], rows))
+    total = sum(weights.codes.size for weights in synapses.values() if weights)
+    click.echo(f"\n{total:,} weights, {network.timesteps} timesteps, classes: {', '.join(network.class_names)}")
+    click.echo(f"SHA-256 {network.digest}")
+    for key, value in checkpoint.training.items():
+        if not isinstance(value, dict | list | tuple):
+            click.echo(f"{key}: {value}")

@@ -1,0 +1,148 @@
+"""The commands that run generated C on this machine: ``simulate``, ``verify`` and ``evaluate``."""
+
+from __future__ import annotations
+
+import tempfile
+from pathlib import Path
+from typing import Any
+
+import click
+
+from qpsnn_codegen.arrays import read_inputs
+from qpsnn_codegen.cli.progress import progress_bar
+from qpsnn_codegen.errors import OutputError
+
+_BATCH = 256
+
+
+@click.command(
+    "simulate",
+    epilog="""\b
+Examples:
+  qpsnn-codegen simulate firmware/ inputs.npy -o out.npz
+  qpsnn-codegen simulate firmware/ inputs.npy -o out.npz --trace
+\b
+INPUTS: raw integers, uint8 [N, C, H, W], or [N, T, C, H, W] for networks that read spikes.
+OUT.npz: logits int32 [N, K], logits_real float64 [N, K], prediction int64 [N]; with --trace also
+spikes/LAYER uint8 [N, T, C, H, W] for every spiking layer, before pooling.
+""",
+)
+@click.argument("folder", type=click.Path(path_type=Path))
+@click.argument("inputs", type=click.Path(path_type=Path))
+@click.option("--output", "-o", required=True, type=click.Path(path_type=Path), help="The .npz to write.")
+@click.option("--trace", is_flag=True, help="Write every spike of every layer too.")
+@click.option("--cc", default="gcc", show_default=True, help="C compiler: gcc, clang or a path.")
+@click.option("--force", is_flag=True, help="Overwrite the output if it exists.")
+def simulate_command(*, folder: Path, inputs: Path, output: Path, trace: bool, cc: str, force: bool) -> None:
+    """Build FOLDER's own C with the host's compiler and run it on INPUTS."""
+    import numpy as np  # noqa: PLC0415 - --help should not wait for it
+
+    from qpsnn_codegen.toolchain.host_model import HostModel  # noqa: PLC0415
+
+    if output.exists() and not force:
+        raise OutputError(str(output), "exists", "choose another name or add --force")
+    with HostModel(folder, trace=trace, cc=cc, optimize="-O3") as model:
+        samples = read_inputs(inputs, model.network.nodes[0].output_type().shape)
+        with progress_bar(len(samples), "simulating") as advance:
+            outcome = model.run(samples, progress=advance)
+        scale = model.network.logit_scale
+    arrays: dict[str, Any] = {
+        "logits": outcome.logits,
+        "logits_real": outcome.logits * scale,
+        "prediction": outcome.logits.argmax(axis=1),
+        **{f"spikes/{layer}": spikes for layer, spikes in outcome.spikes.items()},
+    }
+    try:
+        with tempfile.NamedTemporaryFile(dir=output.parent, prefix=".qpsnn-", delete=False) as file:
+            temporary = Path(file.name)
+            try:
+                np.savez_compressed(file, **arrays)
+            except BaseException:
+                temporary.unlink()
+                raise
+        temporary.replace(output)
+    except OSError as error:
+        raise OutputError(str(output), f"cannot be written ({error.strerror})", "choose another place") from None
+    click.echo(f"wrote {output}: {len(samples):,} inputs, {', '.join(arrays)}")
+
+
+@click.command(
+    "verify",
+    epilog="""\b
+Examples:
+  qpsnn-codegen verify firmware/
+  qpsnn-codegen verify firmware/ --inputs test.npy --cc clang --sanitize
+\b
+Exit code 0: everything equal. 1: the first difference is shown.
+""",
+)
+@click.argument("folder", type=click.Path(path_type=Path))
+@click.option("--inputs", type=click.Path(path_type=Path), help="More inputs, as for simulate.")
+@click.option("--cc", default="gcc", show_default=True, help="C compiler: gcc, clang or a path.")
+@click.option("--sanitize", is_flag=True, help="Build with AddressSanitizer and UndefinedBehaviorSanitizer.")
+@click.pass_context
+def verify_command(ctx: click.Context, *, folder: Path, inputs: Path | None, cc: str, sanitize: bool) -> None:
+    """Compare FOLDER's C with the integer reference: every spike of every layer, and every logit.
+
+    Golden vectors, adversarial and random inputs are always compared.
+    """
+    from qpsnn_codegen import storage  # noqa: PLC0415 - as above
+    from qpsnn_codegen.verification import verify_folder  # noqa: PLC0415
+
+    samples = None
+    if inputs is not None:
+        network = storage.load(folder / "golden" / "network.npz")
+        samples = read_inputs(inputs, network.nodes[0].output_type().shape)
+    with progress_bar(0, "verifying") as advance:
+        verdict = verify_folder(folder, inputs=samples, cc=cc, sanitize=sanitize, progress=advance)
+    if verdict.first is not None:
+        click.echo(f"DIFFERENT: {verdict.mismatches:,} of {verdict.spikes + verdict.logits:,} values differ")
+        click.echo(f"first: {verdict.first}")
+        ctx.exit(1)
+    how = f"{cc}, with sanitizers" if sanitize else cc
+    click.echo(
+        f"equal: {verdict.spikes:,} spikes and {verdict.logits:,} logits of {verdict.inputs:,} inputs ({how})"
+    )
+
+
+@click.command(
+    "evaluate",
+    epilog="""\b
+Examples:
+  qpsnn-codegen evaluate digits.pt --data digits
+  qpsnn-codegen evaluate mnist.pt --data mnist:mnist.npz --limit 1000
+\b
+Exit code 1 if the C differs from the integer reference in any spike or logit.
+""",
+)
+@click.argument("model", type=click.Path(path_type=Path))
+@click.option("--data", required=True, help="digits, mnist:PATH (npz, or folder of idx files) or npz:PATH.")
+@click.option("--limit", type=click.IntRange(1), help="Use only the first held-out images.")
+@click.option("--cc", default="gcc", show_default=True, help="C compiler: gcc, clang or a path.")
+@click.pass_context
+def evaluate_command(ctx: click.Context, *, model: Path, data: str, limit: int | None, cc: str) -> None:
+    """Accuracy of MODEL on held-out data: float model, integer reference and C, side by side."""
+    from qpsnn_codegen import pipeline  # noqa: PLC0415 - as above
+    from qpsnn_codegen.comparison import compare_on  # noqa: PLC0415
+    from qpsnn_codegen.nn.datasets import open_dataset  # noqa: PLC0415
+    from qpsnn_codegen.report.table import table  # noqa: PLC0415
+
+    dataset = open_dataset(data)
+    images, labels = dataset.test_images[:limit], dataset.test_labels[:limit]
+    with progress_bar(len(images), "evaluating") as advance:
+        result = compare_on(model, pipeline.compile(model), images, labels, cc=cc, progress=advance)
+    rows = [
+        ["float model (torch, float32)", f"{result.float_correct / len(labels):.2%}", ""],
+        ["integer reference (numpy)", f"{result.reference_correct / len(labels):.2%}", ""],
+        [f"C ({cc})", f"{result.c_correct / len(labels):.2%}", f"{result.verdict.mismatches} mismatches"],
+    ]
+    click.echo(table([f"{len(labels):,} held-out images of {data}", "accuracy", "against the reference"], rows))
+    verdict = result.verdict
+    click.echo(
+        f"\n{verdict.spikes:,} spikes and {verdict.logits:,} logits compared, {verdict.mismatches} mismatches; "
+        f"{result.certified} of {result.layers} spiking layers certified; "
+        f"float and integer predictions agree on {result.agree:,} of {len(labels):,}"
+    )
+    if verdict.first is not None:
+        click.echo(f"first difference: {verdict.first}")
+        ctx.exit(1)
