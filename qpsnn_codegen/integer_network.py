@@ -8,7 +8,10 @@ computed where it is used).
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import lru_cache
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
@@ -102,9 +105,9 @@ class Synapses:
     window: Window
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class IntegerNetwork:
-    """Integer nodes in execution order, the readout last.
+    """Integer nodes in execution order, the readout last. Compared and hashed by identity.
 
     Attributes:
         logit_scale: real logit = integer logit * logit_scale.
@@ -118,16 +121,21 @@ class IntegerNetwork:
     logit_scale: float
     certificates: tuple[Certificate, ...]
 
-    def types(self) -> dict[str, IntegerType]:
+    def types(self) -> Mapping[str, IntegerType]:
         """Output type of every node, by name."""
-        types: dict[str, IntegerType] = {}
-        for node in self.nodes:
-            types[node.name] = node.output_type(*(types[name] for name in node.inputs))
-        return types
+        return _types(self)
 
     def spiking(self) -> tuple[IntegerNode, ...]:
         """The nodes a trace shows, in the order of their trace index."""
         return tuple(node for node in self.nodes if node.spikes)
+
+
+@lru_cache(maxsize=4)  # ranges are sums over all weights: seconds for a large network, and every stage asks for them
+def _types(network: IntegerNetwork) -> Mapping[str, IntegerType]:
+    types: dict[str, IntegerType] = {}
+    for node in network.nodes:
+        types[node.name] = node.output_type(*(types[name] for name in node.inputs))
+    return MappingProxyType(types)
 
 
 def check_integer_network(network: IntegerNetwork) -> None:

@@ -22,10 +22,13 @@ class Everything(tnn.Module):
         super().__init__()
         self.stem = nn.QuantConv2d(2, 4, (3, 2), quantizer=nn.symmetric(8), padding=1, bias=True)
         self.norm = tnn.BatchNorm2d(4, affine=False)
-        self.fire = tnn.ModuleList([nn.LIF(), nn.IF(0.5, compare=">=", reset="soft"), nn.LIF(0.25, reset="none")])
+        self.fire = tnn.ModuleList(
+            [nn.LIF(), nn.IF(0.5, compare=">=", reset="soft"), nn.LIF(0.25, reset="none")]
+        )
         self.drop = tnn.Dropout(0.5)
         self.block = tnn.Sequential(
-            nn.QuantConv2d(4, 6, 3, quantizer=Q4, stride=2, padding=2, dilation=2, groups=2), tnn.BatchNorm2d(6)
+            nn.QuantConv2d(4, 6, 3, quantizer=Q4, stride=2, padding=2, dilation=2, groups=2),
+            tnn.BatchNorm2d(6),
         )
         self.skip = nn.Shortcut.between(4, 6, 2)
         self.maxpool = tnn.MaxPool2d(3, 1, padding=1)
@@ -54,8 +57,8 @@ def everything() -> nn.SpikingNetwork:
 def test_nodes_of_a_forward_of_ones_own() -> None:
     nodes = {node.name: node for node in everything().nodes()}
     assert list(nodes) == [
-        "input", "stem", "norm", "fire.0", "block.0", "block.1", "skip", "add", "fire.1", "maxpool", "avgpool",
-        "flatten", "head", "norm_head", "integrate", "readout",
+        "input", "stem", "norm", "fire.0", "block.0", "block.1", "skip", "add", "fire.1",
+        "maxpool", "avgpool", "flatten", "head", "norm_head", "integrate", "readout",
     ]  # fmt: skip
     assert nodes["block.0"].inputs == ("fire.0",), "dropout is left out"
     assert nodes["add"].inputs == ("block.1", "skip")

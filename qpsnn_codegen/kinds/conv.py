@@ -154,19 +154,20 @@ class IntegerConv(IntegerNode):
     def output_type(self, *inputs: IntegerType) -> IntegerType:
         (source,) = inputs
         low_in, high_in = self._input_range(source)
-        weights = self._weights()
-        extremes = np.stack([weights * low_in, weights * high_in])
-        axes = (1, 2, 3)
+        # Levels fit 16 bits; per input channel, the sums of the positive and of the negative ones.
+        levels = self.multiplier * self.codes.astype(np.int16) - np.int16(self.zero_point)
+        rising = np.maximum(levels, 0).sum(axis=(2, 3), dtype=np.int64)
+        falling = levels.sum(axis=(2, 3), dtype=np.int64) - rising
         height, width = self.window.output_size(source.shape[1:])
         return IntegerType(
             shape=(len(self.codes), height, width),
             static=source.static,
-            low=np.minimum(extremes.min(axis=0), 0).sum(axis=axes),
-            high=np.maximum(extremes.max(axis=0), 0).sum(axis=axes),
+            low=(rising * low_in + falling * high_in).sum(axis=1),
+            high=(rising * high_in + falling * low_in).sum(axis=1),
         )
 
     def execute(self, *inputs: Integers, timesteps: int) -> Integers:
-        weights = self._weights().astype(np.float64)
+        weights = self.multiplier * self.codes.astype(np.float64) - self.zero_point
         sums = per_frame(inputs[0], lambda frames: convolve(frames, weights, self.window, self.groups))
         return sums.astype(np.int64)
 
@@ -212,12 +213,9 @@ class IntegerConv(IntegerNode):
         kind = self.output_type(source)
         return max(sums, kind.bound)
 
-    def _weights(self) -> Integers:
-        return self.multiplier * self.codes.astype(np.int64) - self.zero_point
-
     def _input_range(self, source: IntegerType) -> tuple[Integers, Integers]:
-        """Bounds of the input each weight sees, [O, I/groups, 1, 1]."""
+        """Bounds of the input each weight sees, zero included: [O, I/groups]."""
         outputs, group_inputs = self.codes.shape[:2]
         group = np.repeat(np.arange(self.groups), outputs // self.groups)
         index = group[:, None] * group_inputs + np.arange(group_inputs)[None, :]
-        return source.low[index][:, :, None, None], source.high[index][:, :, None, None]
+        return np.minimum(source.low, 0)[index], np.maximum(source.high, 0)[index]

@@ -158,9 +158,10 @@ _REQUIRED = ("x_train", "y_train", "x_test", "y_test")
 def _npz(path: Path) -> dict[str, npt.NDArray[np.generic]]:
     wanted = "give an npz with " + ", ".join(_REQUIRED)
     try:
-        with np.load(path, allow_pickle=False) as archive:
-            if not hasattr(archive, "files"):
-                raise DataError(str(path), "a single array, no npz", wanted)
+        archive = np.load(path, allow_pickle=False)
+        if not isinstance(archive, np.lib.npyio.NpzFile):
+            raise DataError(str(path), "it is a single array", wanted)
+        with archive:
             arrays = {name: archive[name] for name in archive.files}
     except FileNotFoundError as error:
         raise DataError(str(path), "no such file", wanted) from error

@@ -29,6 +29,7 @@ class Stage:
         reads: the stored values it reads, in the order of the kernel's arguments.
         weight_bytes, constant_bytes: what it holds in flash.
         dense_slots: weights applied if every input were active, padding excluded, over the whole window.
+        static: its weights read an image, once per inference: multiply-accumulates rather than synaptic operations.
     """
 
     node: str
@@ -38,6 +39,7 @@ class Stage:
     weight_bytes: int
     constant_bytes: int
     dense_slots: int
+    static: bool
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -123,6 +125,7 @@ def _stage(node: IntegerNode, nodes: dict[str, IntegerNode], types: dict[str, In
         weight_bytes=sum(_weight_bytes(part) for part in parts),
         constant_bytes=sum(array.nbytes for part in parts for array in part.constants().values()),
         dense_slots=sum(_dense_slots(part, types, timesteps) for part in parts),
+        static=types[reads[0]].static,
     )
 
 

@@ -21,6 +21,7 @@ def summarize(plan: Plan, activity: Activity | None, options: str) -> dict[str, 
         {"name": node.name, "shape": list(types[node.name].shape), "rate": activity and activity.rates[node.name]}
         for node in network.spiking()
     ]
+    rows = [_row(plan, stage, activity) for stage in plan.stages]
     return {
         "generator": GENERATOR,
         "version": REPORT_VERSION,
@@ -37,15 +38,16 @@ def summarize(plan: Plan, activity: Activity | None, options: str) -> dict[str, 
             "format": plan.input_layout.format,
             "bytes": plan.input_layout.size,
         },
-        "layers": [_row(plan, stage, activity) for stage in plan.stages],
+        "layers": rows,
         "trace": trace,
         "trace_words": sum(network.timesteps * -(-c // 32) * h * w for c, h, w in (row["shape"] for row in trace)),
         "weight_bytes": plan.weight_bytes,
         "constant_bytes": plan.constant_bytes,
         "arena_bytes": plan.arena_bytes,
         "arena_bound": plan.arena_bound,
-        "dense_slots": sum(stage.dense_slots for stage in plan.stages),
-        "operations": None if activity is None else sum(activity.operations.values()),
+        "dense_slots": sum(stage.dense_slots for stage in plan.stages if not stage.static),
+        "operations": None if activity is None else sum(row["operations"] for row in rows if not row["static"]),
+        "image_macs": sum(stage.dense_slots for stage in plan.stages if stage.static),
         "calibration_samples": 0 if activity is None else activity.samples,
         "certified": all(certificate.status == "certified" for certificate in network.certificates),
     }
@@ -76,6 +78,7 @@ def _row(plan: Plan, stage: Stage, activity: Activity | None) -> dict[str, Any]:
         "arena_bytes": output + stage.scratch_bytes,
         "dense_slots": stage.dense_slots,
         "operations": operations,
+        "static": stage.static,
         "certificate": verdict,
         "text": f"{comment_text(name)}, {size}, {bits or '-'}, {verdict}",
     }

@@ -45,6 +45,7 @@ def compilation_text(report: dict[str, Any]) -> str:
         f"flash  {flash:,} bytes of weights and constants, code not counted",
         f"RAM    {report['arena_bytes']:,} bytes of arena (lower bound {report['arena_bound']:,}), stack not counted",
         f"SOPs   {report['dense_slots']:,} if every input were active" + _expected(report),
+        f"MACs   {report['image_macs']:,} where weights read the image itself, once per inference",
         f"proof  {_proof(report)}",
     ]
     return "\n".join(lines)
