@@ -60,6 +60,8 @@ class IntegerNode(ABC):
     """Whether the output is a map in memory (a stage) or a current (part of the stage that uses it)."""
     spikes: ClassVar[bool] = False
     """Whether the node has spikes for a trace to show."""
+    channelwise: ClassVar[bool] = False
+    """Whether channel c of the output depends on channel c of the only input alone."""
     planar: ClassVar[bool] = False
     """Whether its map is stored channel by channel, like an image, rather than pixel by pixel."""
 
@@ -81,6 +83,28 @@ class IntegerNode(ABC):
     def spike_train(self, result: Integers, *inputs: Integers, timesteps: int) -> Integers:
         """The spikes ``[N, T, C, H, W]`` a trace shows, given the node's output and inputs."""
         return result
+
+    @property
+    def silent(self) -> NDArray[np.bool_] | None:
+        """Output channels [C] proven to be zero for every input, if that is known."""
+        return None
+
+    def select_outputs(self, keep: Integers) -> IntegerNode | None:
+        """The node with only these output channels (of its inputs too if ``channelwise``); ``None`` if it cannot."""
+        return None
+
+    def select_inputs(self, keep: Integers) -> IntegerNode | None:
+        """The node without all other input channels, which are zero; ``None`` if it cannot."""
+        return None
+
+    @property
+    def note(self) -> str:
+        """What a report should say of the node besides its certificate; empty for nothing."""
+        return ""
+
+    def expand(self, spikes: NDArray[Any]) -> NDArray[Any]:
+        """Spikes ``[N, T, C, H, W]`` of all channels the network had, from those that were kept."""
+        return spikes
 
     def scratch_words(self, *inputs: IntegerType) -> int:
         """32-bit words its kernel needs besides its output (stage), or as a source of currents."""

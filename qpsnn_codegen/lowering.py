@@ -17,6 +17,7 @@ from qpsnn_codegen.certificate import Certificate, RealNeuron
 from qpsnn_codegen.errors import LoweringError
 from qpsnn_codegen.integer_network import IntegerNetwork, IntegerNode, IntegerType
 from qpsnn_codegen.network import Network, consumers
+from qpsnn_codegen.silent_channels import remove_silent
 
 FractionArray = NDArray[Any]
 """Object array [C] of :class:`fractions.Fraction`."""
@@ -152,7 +153,7 @@ def lower(network: Network, options: LoweringOptions | None = None) -> IntegerNe
     for node in network.nodes:
         signal = node.lower(draft, *(signals[name] for name in node.inputs))
         signals[node.name] = replace(signal, shared=True) if uses.get(node.name, 0) > 1 else signal
-    nodes = tuple(draft.nodes.values())
+    nodes = remove_silent(draft.nodes.values())
     return IntegerNetwork(
         nodes=nodes,
         timesteps=network.timesteps,

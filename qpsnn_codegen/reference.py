@@ -79,7 +79,7 @@ def _run_batch(
         values[node.name] = result
         if node.name in spikes:
             shown = node.spike_train(result, *arguments, timesteps=network.timesteps)
-            spikes[node.name].append(shown.astype(np.uint8))
+            spikes[node.name].append(node.expand(shown.astype(np.uint8)))
         observe(node.name, tuple(arguments), result)
         for name in node.inputs:
             if last_use[name] == node.name:

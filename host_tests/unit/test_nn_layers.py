@@ -19,6 +19,10 @@ QUANTIZERS = [
 ] + [nn.vanilla(4), nn.symmetric(8), nn.symmetric(8, per="layer"), nn.symmetric(2)]
 
 
+def layer(network: nn.SpikingNetwork, name: str) -> Any:
+    return network.body.get_submodule(name)
+
+
 def random_weight(*shape: int, seed: int = 0) -> Tensor:
     return torch.randn(*shape, generator=torch.Generator().manual_seed(seed))
 
@@ -161,7 +165,7 @@ def test_shortcut_is_option_a() -> None:
 def test_frozen_double_network_uses_the_float32_codes_exactly() -> None:
     model = nn.build("cnn", layout=(4, "M", 6), input_shape=(1, 6, 6), divisor=16.0)
     model.freeze()
-    convolution = model.body.conv2
+    convolution = layer(model, "conv2")
     codes, scale = convolution.current_codes()
     model.double()
     weight = convolution.effective_weight()
@@ -209,7 +213,7 @@ def test_recorded_spikes_have_node_names_and_canonical_axes() -> None:
     assert list(spikes) == ["neuron1"]
     assert spikes["neuron1"].shape == (4, 3, 5, 1, 1)
     assert torch.equal(spikes["neuron1"], (potentials["neuron1"] > 1.0).float())
-    first = model.body.norm1(model.body.linear1(raw.flatten(1).float()))
+    first = layer(model, "norm1")(layer(model, "linear1")(raw.flatten(1).float()))
     assert torch.equal(potentials["neuron1"][:, 0, :, 0, 0], first)
     model(raw[:1])
     assert len(spikes["neuron1"]) == 4, "recording ends with the context"

@@ -17,6 +17,10 @@ from qpsnn_codegen.errors import DataError, ModelFileError, UsageError
 from qpsnn_codegen.nn.training import jittered
 
 
+def layer(network: nn.SpikingNetwork, name: str) -> Any:
+    return network.body.get_submodule(name)
+
+
 def tiny(**changes: Any) -> nn.Dataset:
     """Two classes told apart by the brighter half."""
     generator = np.random.default_rng(0)
@@ -49,7 +53,7 @@ def test_training_learns_and_a_seed_fixes_the_result() -> None:
     for name, value in first.state_dict().items():
         assert torch.equal(value, second.state_dict()[name]), name
     nn.train(other, data, nn.TrainingOptions(epochs=6, batch=16, learning_rate=1e-2, seed=4))
-    assert not torch.equal(first.body.conv1.weight, other.body.conv1.weight)
+    assert not torch.equal(layer(first, "conv1").weight, layer(other, "conv1").weight)
 
 
 @pytest.mark.parametrize("optimizer", ["adam", "sgd"])
@@ -102,14 +106,14 @@ def test_evaluate_counts_right_answers_and_keeps_the_mode() -> None:
     data = tiny()
     net = model().train()
     with torch.no_grad():
-        net.body.head.weight.zero_()
-        net.body.head.bias.copy_(torch.tensor([0.0, 1.0]))
+        layer(net, "head").weight.zero_()
+        layer(net, "head").bias.copy_(torch.tensor([0.0, 1.0]))
     assert nn.evaluate(net, data) == float((data.test_labels == 1).mean())
     assert net.training
-    assert net.body.norm1.training
+    assert layer(net, "norm1").training
     frozen = net.freeze()
     nn.evaluate(frozen, data)
-    assert frozen.body.conv1.codes is not None
+    assert layer(frozen, "conv1").codes is not None
 
 
 def test_jitter_is_the_identity_at_zero_and_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -268,8 +272,8 @@ def test_vgg16_is_the_papers() -> None:
 
 def test_build_is_reproducible_and_leaves_the_random_state_alone() -> None:
     before = torch.get_rng_state()
-    assert torch.equal(model(1).body.conv1.weight, model(1).body.conv1.weight)
-    assert not torch.equal(model(1).body.conv1.weight, model(2).body.conv1.weight)
+    assert torch.equal(layer(model(1), "conv1").weight, layer(model(1), "conv1").weight)
+    assert not torch.equal(layer(model(1), "conv1").weight, layer(model(2), "conv1").weight)
     assert torch.equal(before, torch.get_rng_state())
 
 

@@ -204,6 +204,12 @@ class IntegerConv(IntegerNode):
         flipped = np.where(channels[:, None, None, None], mirror - self.codes.astype(np.int64), self.codes)
         return replace(self, codes=flipped.astype(np.uint8))
 
+    def select_outputs(self, keep: Integers) -> IntegerConv | None:
+        return replace(self, codes=self.codes[keep]) if self.groups == 1 else None
+
+    def select_inputs(self, keep: Integers) -> IntegerConv | None:
+        return replace(self, codes=self.codes[:, keep]) if self.groups == 1 else None
+
     def worst_sum(self, source: IntegerType) -> int:
         """The largest magnitude of any intermediate: m Σ u s and z Σ s, before they are subtracted."""
         reach = source.bound

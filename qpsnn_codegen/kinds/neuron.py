@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fractions import Fraction
 from typing import Any, ClassVar, Literal
 
@@ -154,6 +154,7 @@ class IntegerNeuron(IntegerNode):
     """w = decay(w) + A 2^F + bias + gain * shortcut; spike = w > threshold; then the reset. int64 arrays [C].
 
     Inputs: the source of A, and the shortcut's map if ``gain`` is there. ``None`` stands for constants that are all zero.
+    ``kept`` are the channels left of ``channels`` when silent ones have been removed.
     """
 
     kind: ClassVar[str] = "neuron"
@@ -168,6 +169,8 @@ class IntegerNeuron(IntegerNode):
     fraction_bits: int
     decay: Decay
     reset: Literal["hard", "soft", "none"]
+    kept: Integers | None = None
+    channels: int = 0
 
     @staticmethod
     def build(
@@ -193,6 +196,30 @@ class IntegerNeuron(IntegerNode):
     def output_type(self, *inputs: IntegerType) -> IntegerType:
         zeros = np.zeros(inputs[0].shape[0], dtype=np.int64)
         return IntegerType(shape=inputs[0].shape, static=False, low=zeros, high=zeros + 1)
+
+    @property
+    def note(self) -> str:
+        if self.kept is None:
+            return ""
+        return f"{self.channels - len(self.kept)} of {self.channels} channels never spike and are left out"
+
+    @property
+    def silent(self) -> NDArray[np.bool_] | None:
+        return np.asarray(self.threshold == INT32_MAX)
+
+    def select_outputs(self, keep: Integers) -> IntegerNeuron | None:
+        if self.gain is not None:
+            return None
+        arrays = {name: getattr(self, name) for name in ("threshold", "rest", "drop", "bias")}
+        selected = {name: array[keep] for name, array in arrays.items() if array is not None}
+        return replace(self, **selected, kept=keep, channels=len(self.threshold))
+
+    def expand(self, spikes: NDArray[Any]) -> NDArray[Any]:
+        if self.kept is None:
+            return spikes
+        full = np.zeros((*spikes.shape[:2], self.channels, *spikes.shape[3:]), dtype=spikes.dtype)
+        full[:, :, self.kept] = spikes
+        return full
 
     def trajectory(self, timesteps: int, *inputs: Integers) -> tuple[Integers, Integers]:
         """Spikes ``[N, T, C, H, W]`` and the membrane after the last reset ``[N, C, H, W]``."""

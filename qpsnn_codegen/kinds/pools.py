@@ -109,6 +109,7 @@ class MapPool(IntegerNode):
 
     kind: ClassVar[str] = "map_pool"
     stored: ClassVar[bool] = True
+    channelwise: ClassVar[bool] = True
 
     window: Window
     mode: Mode
@@ -129,6 +130,9 @@ class MapPool(IntegerNode):
         symbol = c.struct(self.name, "pool", "qps_pool_t", fields, f"{self.name}: {c.range_comment(self.name)}")
         return CLayer(function="qps_pool_run", symbol=symbol, arguments=("input", "output"))
 
+    def select_outputs(self, keep: Integers) -> MapPool:
+        return self
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CurrentPool(IntegerNode):
@@ -136,6 +140,7 @@ class CurrentPool(IntegerNode):
 
     kind: ClassVar[str] = "current_pool"
     stored: ClassVar[bool] = False
+    channelwise: ClassVar[bool] = True
 
     window: Window
     mode: Mode
@@ -172,6 +177,9 @@ class CurrentPool(IntegerNode):
     def negated(self, channels: NDArray[np.bool_]) -> CurrentPool:
         """The same over negated currents: the maximum becomes a minimum and back."""
         return replace(self, minimum=self.minimum ^ channels) if self.mode == "max" else self
+
+    def select_outputs(self, keep: Integers) -> CurrentPool:
+        return replace(self, minimum=self.minimum[keep])
 
 
 def _pool(values: Integers, window: Window, mode: Mode) -> Integers:

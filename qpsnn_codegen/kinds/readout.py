@@ -209,6 +209,11 @@ class LastReadout(IntegerNeuron):
     def execute(self, *inputs: Integers, timesteps: int) -> Integers:
         return self.rescale.apply(self.trajectory(timesteps, *inputs)[1])[:, None]
 
+    @property
+    def silent(self) -> None:
+        """Its channels are the classes: none of them can go."""
+        return None
+
     def spike_train(self, result: Integers, *inputs: Integers, timesteps: int) -> Integers:
         return self.trajectory(timesteps, *inputs)[0]
 

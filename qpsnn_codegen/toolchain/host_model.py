@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from qpsnn_codegen import storage
 from qpsnn_codegen.errors import ModelFileError
+from qpsnn_codegen.integer_network import IntegerNetwork
 from qpsnn_codegen.planning.layouts import layout_of, unpack_spikes
 from qpsnn_codegen.reference import Outcome, check_inputs
 from qpsnn_codegen.toolchain.host import build_host, run_host
@@ -84,41 +85,63 @@ class HostModel:
             DataError: they do not fit the network.
             ToolchainError: the program failed; a sanitizer's finding is the message.
         """
-        samples = check_inputs(self.network, inputs)
-        classes = len(self.network.class_names)
-        shapes = self._trace_shapes() if self.trace else {}
-        sizes = [t * h * w * words for t, h, w, words, _ in shapes.values()]
-        logits = np.empty((len(samples), classes), dtype=np.int32)
-        spikes = {
-            name: np.empty((len(samples), t, c, h, w), dtype=np.uint8) for name, (t, h, w, _, c) in shapes.items()
-        }
+        return run_program(
+            self._executable, self.network, inputs, trace=self.trace, progress=progress, timeout=timeout
+        )
 
-        def read(stream: BinaryIO) -> None:
-            for index in range(len(samples)):
-                logits[index] = np.frombuffer(_exactly(stream, 4 * classes), dtype=np.int32)
-                for (name, (t, h, w, words, channels)), size in zip(shapes.items(), sizes, strict=True):
-                    packed = np.frombuffer(_exactly(stream, 4 * size), dtype=np.uint32).reshape(t, h, w, words)
-                    spikes[name][index] = unpack_spikes(packed, channels).transpose(0, 3, 1, 2)
-                progress(1)
-            if stream.read(1):
-                raise ModelFileError(str(self.folder), "its program wrote more than asked", "generate the folder again")
 
-        layout = layout_of(self.network.nodes[0], self.network.nodes[0].output_type(), self.network.timesteps)
-        with tempfile.TemporaryFile() as packed:
-            for sample in samples:
-                packed.write(layout.pack(sample))
-            packed.seek(0)
-            run_host(self._executable, reader=read, stdin=packed, timeout=timeout)
-        return Outcome(logits=logits, spikes=spikes)
+def run_program(
+    executable: Path,
+    network: IntegerNetwork,
+    inputs: NDArray[Any],
+    *,
+    trace: bool,
+    progress: Callable[[int], None] = lambda done: None,
+    timeout: float | None = None,
+) -> Outcome:
+    """Run a network's host application; the arguments and errors of :meth:`HostModel.run`.
 
-    def _trace_shapes(self) -> dict[str, tuple[int, int, int, int, int]]:
-        """Per traced layer: timesteps, height, width, words per pixel, channels."""
-        types = self.network.types()
-        shapes = {}
-        for node in self.network.spiking():
-            channels, height, width = types[node.name].shape
-            shapes[node.name] = (self.network.timesteps, height, width, -(-channels // 32), channels)
-        return shapes
+    Args:
+        trace: whether it was built with ``QPS_TRACE=1``, and so writes every spike.
+    """
+    samples = check_inputs(network, inputs)
+    classes = len(network.class_names)
+    shapes = _trace_shapes(network) if trace else {}
+    sizes = [t * h * w * words for t, h, w, words, _ in shapes.values()]
+    logits = np.empty((len(samples), classes), dtype=np.int32)
+    spikes = {
+        name: np.empty((len(samples), t, c, h, w), dtype=np.uint8)
+        for name, (t, h, w, _, c) in shapes.items()
+    }
+
+    def read(stream: BinaryIO) -> None:
+        for index in range(len(samples)):
+            logits[index] = np.frombuffer(_exactly(stream, 4 * classes), dtype=np.int32)
+            for (name, (t, h, w, words, channels)), size in zip(shapes.items(), sizes, strict=True):
+                packed = np.frombuffer(_exactly(stream, 4 * size), dtype=np.uint32).reshape(t, h, w, words)
+                spikes[name][index] = unpack_spikes(packed, channels).transpose(0, 3, 1, 2)
+            progress(1)
+        if stream.read(1):
+            raise ModelFileError(executable.name, "wrote more than asked", "generate the folder again")
+
+    layout = layout_of(network.nodes[0], network.nodes[0].output_type(), network.timesteps)
+    with tempfile.TemporaryFile() as packed_inputs:
+        for sample in samples:
+            packed_inputs.write(layout.pack(sample))
+        packed_inputs.seek(0)
+        run_host(executable, reader=read, stdin=packed_inputs, timeout=timeout)
+    nodes = {node.name: node for node in network.nodes}
+    return Outcome(logits=logits, spikes={name: nodes[name].expand(part) for name, part in spikes.items()})
+
+
+def _trace_shapes(network: IntegerNetwork) -> dict[str, tuple[int, int, int, int, int]]:
+    """Per traced layer: timesteps, height, width, words per pixel, channels."""
+    types = network.types()
+    shapes = {}
+    for node in network.spiking():
+        channels, height, width = types[node.name].shape
+        shapes[node.name] = (network.timesteps, height, width, -(-channels // 32), channels)
+    return shapes
 
 
 def _sources(folder: Path) -> list[Path]:
