@@ -1,6 +1,6 @@
 """How long the compiler takes for the paper's VGG-16 at full width (random weights), and the host's compiler after it.
 
-    python benchmarks/compile_vgg16.py
+python benchmarks/compile_vgg16.py
 """
 
 from __future__ import annotations

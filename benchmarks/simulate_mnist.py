@@ -2,8 +2,8 @@
 
     python benchmarks/simulate_mnist.py [mnist.npz]
 
-With MNIST the network is trained first, for two epochs on 4,000 images, so that it spikes as trained networks do; without,
-weights and images are random.
+With MNIST the network is trained first, for two epochs on 4,000 images, so that it spikes as trained networks do;
+without, weights and images are random.
 """
 
 from __future__ import annotations
@@ -31,7 +31,17 @@ def main() -> None:
             images = data.test_images[:IMAGES]
             few = {"x_train": data.train_images[:4000], "y_train": data.train_labels[:4000]}
             np.savez(folder / "few.npz", **few, x_test=images[:1000], y_test=data.test_labels[:1000])  # type: ignore[arg-type]
-            _run("train", "--data", f"mnist:{folder / 'few.npz'}", "--layout", LAYOUT, "--epochs", "2", "-o", folder / "m.pt")
+            _run(
+                "train",
+                "--data",
+                f"mnist:{folder / 'few.npz'}",
+                "--layout",
+                LAYOUT,
+                "--epochs",
+                "2",
+                "-o",
+                folder / "m.pt",
+            )
         else:
             layout = [entry if entry == "M" else int(entry) for entry in LAYOUT.split(",")]
             nn.save(nn.build("cnn", layout=layout, input_shape=(1, 28, 28)), folder / "m.pt")
@@ -40,7 +50,8 @@ def main() -> None:
         _run(folder / "m.pt", "-o", folder / "firmware", "--calibrate", folder / "x.npy", show=True)
         start = time.monotonic()
         _run("simulate", folder / "firmware", folder / "x.npy", "-o", folder / "out.npz")
-        print(f"\nsimulate: {time.monotonic() - start:.1f} s for {len(images):,} images, building included   (goal: a minute)")
+        seconds = time.monotonic() - start
+        print(f"\nsimulate: {seconds:.1f} s for {len(images):,} images, building included   (goal: a minute)")
 
 
 def _run(*arguments: str | Path, show: bool = False) -> None:

@@ -21,7 +21,14 @@ TRAINING = nn.TrainingOptions(
     epochs=120, learning_rate=1e-2, shift=1.0, rotate=12.0, zoom=0.15, smoothing=0.05, seed=SEED
 )
 FINETUNING = nn.TrainingOptions(
-    epochs=120, learning_rate=1e-2, shift=1.0, rotate=12.0, zoom=0.15, smoothing=0.05, seed=SEED
+    epochs=120,
+    learning_rate=5e-3,
+    weight_decay=1e-4,
+    shift=1.0,
+    rotate=12.0,
+    zoom=0.15,
+    smoothing=0.05,
+    seed=SEED,
 )
 RATIO = 0.5
 SCORED_IMAGES = 256
@@ -32,9 +39,7 @@ def make(bits: int, folder: Path) -> None:
     data = nn.digits()
     command = f"python examples/make_digits.py --bits {bits}"
 
-    def store(
-        model: nn.SpikingNetwork, name: str, options: nn.TrainingOptions, history: list[nn.Epoch]
-    ) -> None:
+    def store(model: nn.SpikingNetwork, name: str, options: nn.TrainingOptions, history: list[nn.Epoch]) -> None:
         accuracy = nn.evaluate(model, data)
         record = nn.training_record(data, options, history, accuracy=accuracy, command=command)
         nn.save(model, folder / name, training=record)
@@ -59,9 +64,7 @@ def make(bits: int, folder: Path) -> None:
 
 def main() -> None:
     """Read the command line and make the models."""
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--bits", type=int, choices=(8, 4, 2), action="append", help="default: all three")
     parser.add_argument("--out", type=Path, default=Path(__file__).parent, help="folder for the models")
     parser.add_argument("--threads", type=int, default=1, help="CPU threads")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import tokenize
 import zipfile
 import zlib
 from pathlib import Path
@@ -12,6 +13,23 @@ from numpy.typing import NDArray
 
 from qpsnn_codegen.errors import DataError
 from qpsnn_codegen.network import Shape
+
+DAMAGE = (
+    ArithmeticError,
+    EOFError,
+    LookupError,
+    NotImplementedError,
+    RecursionError,
+    SyntaxError,
+    TypeError,
+    ValueError,
+    tokenize.TokenError,
+    zipfile.BadZipFile,
+    zlib.error,
+)
+"""What numpy raises when it meets a damaged or hostile file, besides OSError; found by fuzzing. (MemoryError: a
+header that announces petabytes.)
+"""
 
 INPUT_NAMES = ("inputs", "x", "images", "images_u8", "x_test", "x_train")
 
@@ -33,13 +51,14 @@ def read_inputs(path: Path, shape: Shape) -> NDArray[Any]:
                 name = next((name for name in INPUT_NAMES if name in archive.files), None)
                 if name is None:
                     raise DataError(
-                        str(path), f"has no array of inputs among {', '.join(archive.files) or 'none'}",
+                        str(path),
+                        f"has no array of inputs among {', '.join(archive.files) or 'none'}",
                         f"name it {INPUT_NAMES[0]}",
                     )
                 values = archive[name]
     except OSError as error:
         raise DataError(str(path), f"cannot be read ({error.strerror or error})", "give an .npy or .npz file") from None
-    except (ValueError, EOFError, KeyError, zipfile.BadZipFile, zlib.error, NotImplementedError):
+    except DAMAGE:
         raise DataError(str(path), "is no readable .npy or .npz file", "write it with numpy.save") from None
     if values.ndim == 3 and shape[0] == 1 and values.shape[1:] == shape[1:]:
         values = values[:, None]

@@ -6,7 +6,6 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-import numpy as np
 from numpy.typing import NDArray
 
 from qpsnn_codegen.integer_network import IntegerNetwork, Integers
@@ -22,7 +21,8 @@ class Activity:
         samples: how many there were.
         operations: layer of weights -> synaptic operations (one active input times one weight, all timesteps).
         rates: spiking layer -> spikes per neuron and timestep.
-        changed: spiking layer that is not fully certified -> (spikes that differ from the real network, spikes compared).
+        changed: spiking layer that is not fully certified -> (spikes that differ from the real network, spikes
+            compared).
     """
 
     samples: int

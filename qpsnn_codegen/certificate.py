@@ -1,8 +1,9 @@
 """The certificate: proof that the firmware's integers spike exactly as the real-number network (docs/numerics.md §6).
 
-Inputs of a neuron are integers, so its decision at t steps after a known state depends only on an integer q = 2^(kt) Q_t, the
-decayed sum of its currents. In the real network it spikes if q >= N_real, in the integer one if q >= N_integer. Both bounds
-are computed exactly; if they agree for every t and every history that leaves a trace, no input can tell the networks apart.
+Inputs of a neuron are integers, so its decision at t steps after a known state depends only on an integer
+q = 2^(kt) Q_t, the decayed sum of its currents. In the real network it spikes if q >= N_real, in the integer one if
+q >= N_integer. Both bounds are computed exactly; if they agree for every t and every history that leaves a trace, no
+input can tell the networks apart.
 """
 
 from __future__ import annotations
@@ -108,8 +109,8 @@ class Certificate:
     Attributes:
         steps: the proof covers this many steps since the last known state (T: every input, every timestep).
         channels: how many there are; ``proven``: how many of them are certified for all T steps.
-        membrane_error: for layers not fully certified, a bound on |membrane - real membrane| plus the threshold's own rounding,
-            relative to the firing threshold (0 when certified).
+        membrane_error: for layers not fully certified, a bound on |membrane - real membrane| plus the threshold's own
+            rounding, relative to the firing threshold (0 when certified).
     """
 
     layer: str
@@ -133,8 +134,8 @@ class Certificate:
 class Conditions:
     """Every comparison of a layer, as arrays [C, J] (or [J]).
 
-    With Z = rest - 2^k (drop H - gain G) + bias B, the trace of the past is Z / 2^(k(t+1)); ``own``, ``past`` and ``count`` are
-    H, G and B. ``bound`` is N_real clipped to ``least`` .. ``most`` + 1, the values q can take.
+    With Z = rest - 2^k (drop H - gain G) + bias B, the trace of the past is Z / 2^(k(t+1)); ``own``, ``past`` and
+    ``count`` are H, G and B. ``bound`` is N_real clipped to ``least`` .. ``most`` + 1, the values q can take.
     """
 
     step: NDArray[np.int64]
@@ -188,7 +189,9 @@ def conditions(real: RealNeuron, timesteps: int) -> Conditions:
 
 
 def _histories(real: RealNeuron, timesteps: int) -> tuple[Integers, Integers, Integers]:
-    """Step, own-spike history H and shortcut history G of every comparison, histories that leave the same trace once."""
+    """Step, own-spike history H and shortcut history G of every comparison, histories that leave the same trace
+    once.
+    """
     k = real.decay_shift
     own = np.zeros(1, dtype=np.int64)
     past = np.arange(real.shortcut_max + 1, dtype=np.int64)
@@ -213,8 +216,8 @@ def _histories(real: RealNeuron, timesteps: int) -> tuple[Integers, Integers, In
 def proven_steps(real: RealNeuron, integers: NeuronIntegers, timesteps: int) -> Integers:
     """For each channel [C], how many steps since a known state the integers provably agree with the real neuron.
 
-    This is the certificate itself: it knows nothing of how the integers were found. ``timesteps`` for a channel means that no
-    input of that length can make it differ.
+    This is the certificate itself: it knows nothing of how the integers were found. ``timesteps`` for a channel means
+    that no input of that length can make it differ.
     """
     facts = conditions(real, timesteps)
     agree = _integer_bound(real, integers, facts) == facts.bound
@@ -275,16 +278,10 @@ def membrane_bound(real: RealNeuron, integers: NeuronIntegers, timesteps: int) -
     """The largest |w| any input can cause, per channel [C]: what must stay below 2^31."""
     steps = geometric_sum(real.decay, timesteps)
     reach = np.maximum(np.abs(real.low), np.abs(real.high)).astype(object) * 2**integers.fraction_bits
-    per_step = (
-        reach
-        + np.abs(integers.gain).astype(object) * real.shortcut_max
-        + np.abs(integers.bias).astype(object)
-    )
+    per_step = reach + np.abs(integers.gain).astype(object) * real.shortcut_max + np.abs(integers.bias).astype(object)
     if real.reset == "soft":
         per_step = per_step + np.abs(integers.drop).astype(object)
-    total = [
-        ceil(value * steps) + abs(int(rest)) + 1 for value, rest in zip(per_step, integers.rest, strict=True)
-    ]
+    total = [ceil(value * steps) + abs(int(rest)) + 1 for value, rest in zip(per_step, integers.rest, strict=True)]
     return np.array([min(value, _FAR) for value in total], dtype=np.int64)
 
 
@@ -300,10 +297,11 @@ def geometric_sum(decay: Fraction, timesteps: int) -> Fraction:
 def search(real: RealNeuron, timesteps: int, *, precise: bool = False) -> NeuronIntegers | None:
     """The integers of a layer: the fewest fraction bits with which every channel is certified.
 
-    For each F, ρ (β for λ = 1, where ρ shifts all steps alike) is tried by increasing distance from its rounded value; each
-    leaves an interval of valid Θ, of which the member nearest to the rounded one is taken. If no F certifies every channel,
-    the F that certifies most is used, and the others keep their rounded values. A layer that cannot be certified (λ no power
-    of two), or whose potentials are read out (``precise``), gets as many fraction bits as fit.
+    For each F, ρ (β for λ = 1, where ρ shifts all steps alike) is tried by increasing distance from its rounded
+    value; each leaves an interval of valid Θ, of which the member nearest to the rounded one is taken. If no F
+    certifies every channel, the F that certifies most is used, and the others keep their rounded values. A layer that
+    cannot be certified (λ no power of two), or whose potentials are read out (``precise``), gets as many fraction
+    bits as fit.
 
     Returns:
         None if no F, not even 0, keeps the membranes within int32.
@@ -402,9 +400,7 @@ def certify(
     )
 
 
-def _relative_error(
-    real: RealNeuron, integers: NeuronIntegers, timesteps: int, input_error: Rationals
-) -> float:
+def _relative_error(real: RealNeuron, integers: NeuronIntegers, timesteps: int, input_error: Rationals) -> float:
     """The bound of :attr:`Certificate.membrane_error`: every rounding of a step, piled up over the window."""
     unit = 2**integers.fraction_bits
     steps = geometric_sum(real.decay, timesteps)
@@ -422,11 +418,7 @@ def _relative_error(
         per_step += off(real.gain[c], int(integers.gain[c])) * real.shortcut_max
         if real.reset == "soft":
             per_step += off(real.drop[c], int(integers.drop[c]))
-        total = (
-            per_step * steps
-            + off(real.rest[c], int(integers.rest[c]))
-            + off(threshold, int(integers.threshold[c]))
-        )
+        total = per_step * steps + off(real.rest[c], int(integers.rest[c])) + off(threshold, int(integers.threshold[c]))
         scale = abs(real.drop[c])
         worst = max(worst, float(total / scale) if scale else float("inf"))
     return worst

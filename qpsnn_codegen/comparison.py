@@ -23,7 +23,9 @@ _BATCH = 256
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Comparison:
-    """Correct predictions of each, ``verdict`` of C against the reference, ``agree``: equal float and integer predictions."""
+    """Correct predictions of each, ``verdict`` of C against the reference, ``agree``: equal float and integer
+    predictions.
+    """
 
     float_correct: int
     reference_correct: int

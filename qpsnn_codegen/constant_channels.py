@@ -1,8 +1,8 @@
 """Channels whose spikes do not depend on their input (docs/numerics.md §2).
 
-A batch-norm gain of zero, or one so small that no input can move the membrane across the threshold, would make the constants
-of its channel infinite or huge. Such a channel's spike train is fixed, so any unit of current that gives the same train for
-every input will do: the largest is taken, which has the smallest constants.
+A batch-norm gain of zero, or one so small that no input can move the membrane across the threshold, would make the
+constants of its channel infinite or huge. Such a channel's spike train is fixed, so any unit of current that gives
+the same train for every input will do: the largest is taken, which has the smallest constants.
 """
 
 from __future__ import annotations
@@ -20,9 +20,7 @@ _SMALLEST = 40
 """Units down to 2^-40 of the firing threshold are tried."""
 
 
-def settle(
-    scale: FractionArray, real_in_units: Callable[[FractionArray], RealNeuron], timesteps: int
-) -> FractionArray:
+def settle(scale: FractionArray, real_in_units: Callable[[FractionArray], RealNeuron], timesteps: int) -> FractionArray:
     """The unit of current of every channel: its scale, unless its spikes do not depend on the current.
 
     Args:
@@ -30,7 +28,8 @@ def settle(
         real_in_units: the layer's constants as a function of the unit.
 
     Raises:
-        ValueError: a gain of zero whose fixed spike train no unit reproduces for every input; the text names the channel.
+        ValueError: a gain of zero whose fixed spike train no unit reproduces for every input; the text names the
+            channel.
     """
     zero = np.array([value == 0 for value in scale])
     unit = scale.copy()
@@ -38,7 +37,9 @@ def settle(
     real = real_in_units(unit)
     if not real.provable:
         if zero.any():
-            raise ValueError(f"channel {int(np.flatnonzero(zero)[0])} has a gain of zero and a decay that is no power of two")
+            raise ValueError(
+                f"channel {int(np.flatnonzero(zero)[0])} has a gain of zero and a decay that is no power of two"
+            )
         return unit
     truth = conditions(replace(real, low=np.where(zero, 0, real.low), high=np.where(zero, 0, real.high)), timesteps)
     undecided = np.flatnonzero(truth.decided)

@@ -1,8 +1,8 @@
 """IntegerNetwork: the specification of the firmware.
 
-Batch-norm, scales, thresholds and normalization are folded to integers; :mod:`qpsnn_codegen.reference` executes it and is
-the oracle of every test. An integer node is stored (its output is a map in memory) or not (its output is a current,
-computed where it is used).
+Batch-norm, scales, thresholds and normalization are folded to integers; :mod:`qpsnn_codegen.reference` executes it
+and is the oracle of every test. An integer node is stored (its output is a map in memory) or not (its output is a
+current, computed where it is used).
 """
 
 from __future__ import annotations

@@ -1,7 +1,8 @@
 """Lowering: from real numbers to the integers of the firmware (docs/numerics.md §2 to §4).
 
-Each node kind lowers itself. What flows between them is a :class:`Signal`: how the real values of an edge of the network follow
-from the integers of a node. Batch-norm and scales only change the signal; a neuron turns it into thresholds.
+Each node kind lowers itself. What flows between them is a :class:`Signal`: how the real values of an edge of the
+network follow from the integers of a node. Batch-norm and scales only change the signal; a neuron turns it into
+thresholds.
 """
 
 from __future__ import annotations
@@ -85,7 +86,9 @@ class Signal:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LoweringOptions:
-    """What the user may choose. ``input_bits``: width (8 or 16) of normalized images when normalization needs a table."""
+    """What the user may choose. ``input_bits``: width (8 or 16) of normalized images when normalization needs a
+    table.
+    """
 
     input_bits: int = 16
 

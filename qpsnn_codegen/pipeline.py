@@ -82,14 +82,17 @@ def compile(  # noqa: A001 - qpsnn_codegen.compile() is what it is called
     plan = make_plan(integers, prefix)
     check_plan(plan)
     activity = None if calibration is None else measure(network, integers, calibration, progress)
-    chosen = {"name": prefix, "timesteps": network.timesteps, "weights_in": weights_in, "input_bits": input_bits}
+    chosen = {
+        "name": prefix,
+        "timesteps": network.timesteps,
+        "weights_in": weights_in,
+        "input_bits": input_bits,
+    }
     options = " ".join(f"--{key.replace('_', '-')} {value}" for key, value in chosen.items())
     report = summarize(plan, activity, options)
     golden = make_golden(integers, calibration)
     files = render(plan, golden=golden, report=report, options=options, weights_in=weights_in)
-    return Compilation(
-        network=network, integers=integers, plan=plan, activity=activity, report=report, files=files
-    )
+    return Compilation(network=network, integers=integers, plan=plan, activity=activity, report=report, files=files)
 
 
 def load(model: str | Path | Network, timesteps: int | None = None) -> Network:

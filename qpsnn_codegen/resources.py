@@ -34,6 +34,4 @@ def _data_dir(name: str) -> Path:
     for folder in (_PACKAGE / "_data" / name, _PACKAGE.parent / name):
         if folder.is_dir():
             return folder
-    raise ToolchainError(
-        "qpsnn-codegen", f"the installation has no folder {name}", "install it anew with pip"
-    )
+    raise ToolchainError("qpsnn-codegen", f"the installation has no folder {name}", "install it anew with pip")

@@ -60,7 +60,16 @@ def load(path: Path) -> IntegerNetwork:
         check_integer_network(network)
     except OSError as error:
         raise ModelFileError(str(path), f"cannot be read ({error.strerror or error})", remedy) from None
-    except (ValueError, TypeError, KeyError, AttributeError, IndexError, zipfile.BadZipFile, zlib.error, EOFError):
+    except (
+        ValueError,
+        TypeError,
+        KeyError,
+        AttributeError,
+        IndexError,
+        zipfile.BadZipFile,
+        zlib.error,
+        EOFError,
+    ):
         raise ModelFileError(str(path), "is damaged", remedy) from None
     except InternalError as error:
         raise ModelFileError(str(path), f"contradicts itself ({error.where} {error.what})", remedy) from None

@@ -80,7 +80,11 @@ def compare(expected: Outcome, actual: Outcome) -> Verdict:
             actual=int(actual.logits[sample, k]),
         )
     return Verdict(
-        inputs=len(expected.logits), spikes=spikes, logits=expected.logits.size, mismatches=mismatches, first=first
+        inputs=len(expected.logits),
+        spikes=spikes,
+        logits=expected.logits.size,
+        mismatches=mismatches,
+        first=first,
     )
 
 
@@ -122,7 +126,11 @@ def verify_folder(
     with HostModel(folder, trace=True, cc=cc, sanitize=sanitize) as model:
         golden = Golden.load(Path(folder) / "golden" / "vectors.npz")
         _check_golden(folder, model.network, golden)
-        parts = [golden.inputs, adversarial_inputs(model.network), random_inputs(model.network, RANDOM_COUNT, seed=1)]
+        parts = [
+            golden.inputs,
+            adversarial_inputs(model.network),
+            random_inputs(model.network, RANDOM_COUNT, seed=1),
+        ]
         samples = np.concatenate([*parts, *([] if inputs is None else [inputs])])
         expected = run_reference(model.network, samples, trace=True)
         return compare(expected, model.run(samples, progress=progress))

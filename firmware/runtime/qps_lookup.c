@@ -9,11 +9,10 @@ void qps_lookup_run(const qps_lookup_t *layer, const void *input, void *output)
         for (size_t p = 0U; p < pixels; p++) {
             const size_t index = c * pixels + p;
             const int16_t value = layer->table[256U * c + image[index]];
-            if (layer->output.format == QPS_MAP_IMAGE_S8) {
-                const int8_t narrow = (int8_t)value;
-                memcpy(&bytes[index], &narrow, sizeof narrow);
-            } else {
+            if (layer->output.format == QPS_MAP_IMAGE_S16) {
                 memcpy(&bytes[2U * index], &value, sizeof value);
+            } else {
+                bytes[index] = (uint8_t)((uint32_t)value & 0xFFU); /* two's complement, as int8_t lies in memory */
             }
         }
     }

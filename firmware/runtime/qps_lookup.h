@@ -6,7 +6,7 @@
 
 typedef struct {
     qps_map_t input;      /* QPS_MAP_IMAGE_U8 */
-    qps_map_t output;     /* QPS_MAP_IMAGE_S8 or QPS_MAP_IMAGE_S16 */
+    qps_map_t output;     /* QPS_MAP_IMAGE_S16, or _S8 or _U8 where all values fit */
     const int16_t *table; /* [channel][256] */
 } qps_lookup_t;
 

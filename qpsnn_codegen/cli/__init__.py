@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -15,6 +17,8 @@ from qpsnn_codegen.errors import QpsnnError, UsageError
 from qpsnn_codegen.version import __version__
 
 _INTERRUPTED = 130
+_BROKEN_PIPE = 141
+"""What a shell reports of a command that SIGPIPE ended: the answer, yes or no, was not read to its end."""
 
 
 class _CompileByDefault(click.Group):
@@ -22,6 +26,9 @@ class _CompileByDefault(click.Group):
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
         own = {"--help", "-h", "--version"}
+        if not args:
+            # click versions differ in what they make of this.
+            args = ["--help"]
         if args and args[0] not in self.commands and args[0] not in own:
             word = args[0]
             if word.isidentifier() and not Path(word).exists():
@@ -74,13 +81,27 @@ def main(arguments: Sequence[str] | None = None) -> None:
         _fail(f"{' '.join(error.format_message().split())} (see '{context} --help')", 2)
     except KeyboardInterrupt:
         _fail("interrupted", _INTERRUPTED)
-    except BrokenPipeError:
-        # The reader of our output is gone (`| head`): not an error, but nothing more can be written.
-        sys.stderr.close()
-        sys.exit(0)
+    except OSError as error:
+        # What no stage could foresee: standard output or the folder for temporary files on a full disk.
+        _abandon_output()
+        where = error.filename if isinstance(error.filename, str) else "output"
+        _fail(
+            f"{where}: {error.strerror or error}; make room or choose another place (TMPDIR for temporary files)",
+            2,
+        )
+    except SystemExit:
+        # Only click raises it here: the reader of our output is gone (`| head`), and nothing more can be written.
+        _abandon_output()
+        sys.exit(_BROKEN_PIPE)
     except MemoryError:
         _fail("out of memory: give fewer inputs at a time, or use a machine with more", 2)
     sys.exit(code if isinstance(code, int) else 0)
+
+
+def _abandon_output() -> None:
+    # Python would try to write what is left when it exits, and complain.
+    with contextlib.suppress(OSError, ValueError):
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def _fail(message: str, code: int) -> None:

@@ -136,12 +136,12 @@ def train(
     epilog="""\b
 Examples:
   qpsnn-codegen finetune half.pt --data digits -o digits_pruned.pt
-  qpsnn-codegen finetune half.pt --data digits --epochs 20 --lr 1e-3 -o digits_pruned.pt --force
+  qpsnn-codegen finetune half.pt --data digits --lr 1e-3 --weight-decay 1e-4 -o digits_pruned.pt --force
 """
 )
 @click.argument("model", type=click.Path(path_type=Path))
 @click.option("--epochs", type=int, default=120, show_default=True, help="Passes over the training images.")
-@click.option("--lr", "learning_rate", type=float, default=1e-2, show_default=True, help="At the start.")
+@click.option("--lr", "learning_rate", type=float, default=5e-3, show_default=True, help="At the start.")
 @_training_options
 def finetune(
     *,
@@ -175,9 +175,7 @@ Then: qpsnn-codegen finetune half.pt --data digits -o digits_pruned.pt
 )
 @click.argument("model", type=click.Path(path_type=Path))
 @click.option("--data", required=True, help=_DATA_HELP)
-@click.option(
-    "--ratio", required=True, help="Share of channels to remove from each conv, or one per conv (0.3,0.6,0)."
-)
+@click.option("--ratio", required=True, help="Share of channels to remove from each conv, or one per conv (0.3,0.6,0).")
 @click.option(
     "--criterion",
     type=click.Choice(["svs", "sca"]),

@@ -100,9 +100,7 @@ def verify_command(ctx: click.Context, *, folder: Path, inputs: Path | None, cc:
         click.echo(f"first: {verdict.first}")
         ctx.exit(1)
     how = f"{cc}, with sanitizers" if sanitize else cc
-    click.echo(
-        f"equal: {verdict.spikes:,} spikes and {verdict.logits:,} logits of {verdict.inputs:,} inputs ({how})"
-    )
+    click.echo(f"equal: {verdict.spikes:,} spikes and {verdict.logits:,} logits of {verdict.inputs:,} inputs ({how})")
 
 
 @click.command(

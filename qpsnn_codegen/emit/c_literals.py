@@ -16,17 +16,30 @@ _LINE = 100
 _PER_LINE = 20
 _HEX = [f"0x{value:02x}," for value in range(256)]
 
-C_WORDS = frozenset(
+_C_WORDS = (
+    "alignas alignof and and_eq asm auto bitand bitor bool break case catch char char8_t char16_t char32_t class "
+    "compl concept const consteval constexpr constinit const_cast continue co_await co_return co_yield decltype "
+    "default delete do double dynamic_cast else enum explicit export extern false float for friend goto if inline int "
+    "long mutable namespace new noexcept not not_eq nullptr operator or or_eq private protected public register "
+    "reinterpret_cast requires restrict return short signed sizeof static static_assert static_cast struct switch "
+    "template this thread_local throw true try typedef typeid typename union unsigned using virtual void volatile "
+    "wchar_t while xor xor_eq main errno memcpy memset "
+)
+C_WORDS = frozenset(_C_WORDS.split())
+"""Reserved words of C and C++ (generated headers are included by both), and names the runtime uses."""
+
+_SYSTEM_NAMES = frozenset(
     """
-    alignas alignof and and_eq asm auto bitand bitor bool break case catch char char8_t char16_t char32_t class compl concept
-    const consteval constexpr constinit const_cast continue co_await co_return co_yield decltype default delete do double
-    dynamic_cast else enum explicit export extern false float for friend goto if inline int long mutable namespace new noexcept
-    not not_eq nullptr operator or or_eq private protected public register reinterpret_cast requires restrict return short signed
-    sizeof static static_assert static_cast struct switch template this thread_local throw true try typedef typeid typename union
-    unsigned using virtual void volatile wchar_t while xor xor_eq main errno memcpy memset
+    alloca assert complex ctype endian errno features fenv float inttypes iso646 limits locale malloc math sched
+    setjmp signal
+    stdalign stdarg stdatomic stdbool stddef stdint stdio stdlib stdnoreturn string strings tgmath threads time uchar
+    unistd wchar
+    wctype fpos max_align nullptr ptrdiff size ssize
     """.split()
 )
-"""Reserved words of C and C++ (generated headers are included by both), and names the runtime uses."""
+"""Headers that ``<name>.h`` would hide from code with the folder on its include path, and types ``<name>_t`` would
+redefine.
+"""
 
 
 def check_model_name(name: str, where: str = "--name") -> str:
@@ -36,9 +49,17 @@ def check_model_name(name: str, where: str = "--name") -> str:
         UsageError: it is not a lower-case C identifier that can stand in C and C++.
     """
     if not re.fullmatch(r"[a-z][a-z0-9_]{0,47}", name):
-        raise UsageError(where, f"{name!r} is no model name", "use a lower-case letter, then letters, digits and _ (48 at most)")
-    if name in C_WORDS or name.startswith(("qps_", "str", "mem", "int", "uint")) or name == "qps":
-        raise UsageError(where, f"{name!r} is reserved in C or by the runtime", "choose another, for instance net_" + name)
+        raise UsageError(
+            where,
+            f"{name!r} is no model name",
+            "use a lower-case letter, then letters, digits and _ (48 at most)",
+        )
+    if name in C_WORDS | _SYSTEM_NAMES or name.startswith(("qps_", "str", "mem", "int", "uint")) or name == "qps":
+        raise UsageError(
+            where,
+            f"{name!r} is reserved in C or by the runtime",
+            "choose another, for instance net_" + name[:44],
+        )
     return name
 
 
@@ -75,7 +96,7 @@ def array_lines(values: NDArray[Any], ctype: str) -> list[str]:
     if values.ndim == 2 and values.dtype == np.uint8:
         # Weights: millions of them, so by table and in lines of a fixed count.
         data = values.tobytes()
-        width = values.shape[1] if values.shape[1] <= _PER_LINE else _PER_LINE
+        width = min(values.shape[1], _PER_LINE)
         return ["".join(map(_HEX.__getitem__, data[i : i + width])) for i in range(0, len(data), width)]
     return _wrap(literal(int(value), ctype) for value in np.ravel(values).tolist())
 

@@ -42,7 +42,9 @@ class CStruct:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CLayer:
-    """A kernel and its constants. ``arguments``: which of input, second, output, logits and scratch a stage's kernel takes."""
+    """A kernel and its constants. ``arguments``: which of input, second, output, logits and scratch a stage's kernel
+    takes.
+    """
 
     function: str
     symbol: str
@@ -89,9 +91,7 @@ class CModel:
     def struct(self, name: str, part: str, ctype: str, fields: Mapping[str, str | int], comment: str) -> str:
         """Declare a constant struct and return its symbol. Integers become unsigned literals."""
         symbol = self.symbol(name, part)
-        texts = tuple(
-            (key, value if isinstance(value, str) else f"{value}U") for key, value in fields.items()
-        )
+        texts = tuple((key, value if isinstance(value, str) else f"{value}U") for key, value in fields.items())
         self.structs.append(CStruct(symbol=symbol, ctype=ctype, fields=texts, comment=comment))
         return symbol
 

@@ -132,9 +132,7 @@ def _check_destination(destination: Path, where: str, *, force: bool) -> bool:
         raise OutputError(where, "exists and is not a folder", _ELSEWHERE)
     here = Path.cwd()
     if destination == here or destination in here.parents:
-        raise OutputError(
-            where, "holds the current folder, which cannot be replaced", "name a folder inside it"
-        )
+        raise OutputError(where, "holds the current folder, which cannot be replaced", "name a folder inside it")
     if not any(destination.iterdir()):
         return False
     if not force:

@@ -19,6 +19,21 @@ from qpsnn_codegen.kinds.readout import LastReadout, Readout, SumReadout
 from qpsnn_codegen.kinds.shortcut import ChannelMap, Shortcut
 from qpsnn_codegen.network import Node
 
+__all__ = [
+    "NODE_KINDS",
+    "Add",
+    "AveragePool",
+    "BatchNorm",
+    "Conv",
+    "Flatten",
+    "Input",
+    "Linear",
+    "MaxPool",
+    "Neuron",
+    "Readout",
+    "Shortcut",
+]
+
 NODE_KINDS: tuple[tuple[type[Node], tuple[type[IntegerNode], ...]], ...] = (
     (Input, (IntegerInput, Lookup)),
     (Conv, (IntegerConv,)),

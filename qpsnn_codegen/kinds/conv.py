@@ -71,9 +71,7 @@ class Conv(Node):
             )
         height, width = self.window.output_size(shape[1:])
         if height < 1 or width < 1:
-            raise self.refuse(
-                f"its kernel does not fit a map of {shape[1]}x{shape[2]}", "use padding or fewer pools"
-            )
+            raise self.refuse(f"its kernel does not fit a map of {shape[1]}x{shape[2]}", "use padding or fewer pools")
         return outputs, height, width
 
     def execute(self, *inputs: Floats, timesteps: int) -> Floats:
@@ -118,9 +116,7 @@ def lower_synapses(
     source = draft.types[signal.node]
     worst = integer.worst_sum(source)
     if worst > INT32_MAX:
-        raise node.cannot_lower(
-            f"its sums reach {worst}, beyond 32 bits", "use fewer inputs, bits or a smaller kernel"
-        )
+        raise node.cannot_lower(f"its sums reach {worst}, beyond 32 bits", "use fewer inputs, bits or a smaller kernel")
     draft.add(integer)
     units = fractions(grid.scale)
     error = constant(0, len(codes))
@@ -175,8 +171,8 @@ class IntegerConv(IntegerNode):
         outputs, group_inputs, kh, kw = self.codes.shape
         rows = pack_rows(self.codes, self.bits, self.groups)
         comment = (
-            f"{self.name}: rows [ky {kh}][kx {kw}][input {group_inputs * self.groups}], each the {self.bits}-bit codes of "
-            f"{outputs // self.groups} outputs, lowest bits first"
+            f"{self.name}: rows [ky {kh}][kx {kw}][input {group_inputs * self.groups}], "
+            f"each the {self.bits}-bit codes of {outputs // self.groups} outputs, lowest bits first"
         )
         fields: dict[str, Any] = {
             "input": c.map_fields(self.inputs[0]),
@@ -190,9 +186,7 @@ class IntegerConv(IntegerNode):
             "multiplier": self.multiplier,
             "zero_point": self.zero_point,
         }
-        symbol = c.struct(
-            self.name, "conv", "qps_conv_t", fields, f"{self.name}: {c.range_comment(self.name)}"
-        )
+        symbol = c.struct(self.name, "conv", "qps_conv_t", fields, f"{self.name}: {c.range_comment(self.name)}")
         return CLayer(function="qps_conv_fill", symbol=symbol)
 
     def synapses(self) -> Synapses:

@@ -42,14 +42,15 @@ class Input(Node):
 
     def execute(self, *inputs: Floats, timesteps: int) -> Floats:
         (raw,) = inputs
-        normalized = (raw / self.divisor - self.mean[:, None, None]) / self.std[:, None, None]
-        return np.broadcast_to(normalized, (len(raw), timesteps, *self.shape))
+        return np.broadcast_to(self._normalized(raw), (len(raw), timesteps, *self.shape))
+
+    def _normalized(self, raw: Floats) -> Floats:
+        """x from p ``[..., C, H, W]`` (or any H and W)."""
+        return np.asarray((raw / self.divisor - self.mean[:, None, None]) / self.std[:, None, None])
 
     def lower(self, draft: Draft, *inputs: Signal) -> Signal:
         channels = self.shape[0]
-        node = IntegerInput(
-            name=self.name, shape=self.shape, static=not self.spikes, max_value=self.max_value
-        )
+        node = IntegerInput(name=self.name, shape=self.shape, static=not self.spikes, max_value=self.max_value)
         draft.add(node)
         none = constant(0, channels)
         if not self.mean.any() and np.all(self.std == self.std[0]):
@@ -60,15 +61,11 @@ class Input(Node):
                 "shifts or scales the channels of an input that is not bytes",
                 "train with a normalization that is one scale for all channels",
             )
-        values = self.execute(np.arange(float(TABLE_SIZE)).reshape(1, 1, 1, 1, TABLE_SIZE), timesteps=1)[
-            0, 0, :, 0
-        ]
+        values = self._normalized(np.arange(float(TABLE_SIZE))[None, None, :])[:, 0]
         limit = 2 ** (draft.options.input_bits - 1) - 1
         scale = Fraction(float(np.abs(values).max())) / limit
         table = np.rint(values / float(scale)).astype(np.int16)
-        draft.add(
-            Lookup(name=f"{self.name}.table", inputs=(self.name,), table=table, bits=draft.options.input_bits)
-        )
+        draft.add(Lookup(name=f"{self.name}.table", inputs=(self.name,), table=table, bits=draft.options.input_bits))
         # Half a unit of rounding, and the float64 quotient's own error.
         error = constant(scale * Fraction(1000001, 2000000), channels)
         return Signal(node=f"{self.name}.table", scale=constant(scale, channels), offset=none, error=error)
@@ -123,9 +120,7 @@ class Lookup(IntegerNode):
         fields: dict[str, Any] = {
             "input": c.map_fields(self.inputs[0]),
             "output": c.map_fields(self.name),
-            "table": c.array(
-                self.name, "values", "int16_t", self.table, "normalized value of each byte, per channel"
-            ),
+            "table": c.array(self.name, "values", "int16_t", self.table, "normalized value of each byte, per channel"),
         }
         symbol = c.struct(self.name, "layer", "qps_lookup_t", fields, "input normalization")
         return CLayer(function="qps_lookup_run", symbol=symbol, arguments=("input", "output"))

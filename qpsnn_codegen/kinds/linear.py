@@ -29,7 +29,8 @@ class Linear(Node):
         features = self.codes.shape[1]
         if shape != (features, 1, 1):
             raise self.refuse(
-                f"expects {features} features, gets {'x'.join(map(str, shape))}", "flatten the map and check the sizes"
+                f"expects {features} features, gets {'x'.join(map(str, shape))}",
+                "flatten the map and check the sizes",
             )
         return len(self.codes), 1, 1
 

@@ -23,7 +23,9 @@ MAX_RATIO_BITS = 8
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Decay:
-    """λ as the firmware applies it: floor((w * multiplier + rounding) / 2^shift); multiplier 0 stands for a plain shift."""
+    """λ as the firmware applies it: floor((w * multiplier + rounding) / 2^shift); multiplier 0 stands for a plain
+    shift.
+    """
 
     multiplier: int
     rounding: int
@@ -120,9 +122,7 @@ class Neuron(Node):
         """c: the fixed point of the bias, which w = u - c leaves out; 0 for λ = 1."""
         return constant(0, len(unit)) if decay == 1 else signal.offset / unit / (1 - decay)
 
-    def _in_units(
-        self, draft: Draft, signal: Signal, decay: Fraction
-    ) -> Callable[[FractionArray], RealNeuron]:
+    def _in_units(self, draft: Draft, signal: Signal, decay: Fraction) -> Callable[[FractionArray], RealNeuron]:
         """The neuron's constants divided by the unit of the current, as a function of that unit."""
         kind = draft.types[signal.node]
         branch = signal.branch
@@ -130,11 +130,11 @@ class Neuron(Node):
         def real(unit: FractionArray) -> RealNeuron:
             center = self._center(signal, unit, decay)
             fires = self.threshold != float("inf")
-            drop = Fraction(self.threshold) / unit if fires else constant(0, len(unit))
+            drop = constant(Fraction(self.threshold), len(unit)) / unit if fires else constant(0, len(unit))
             gain = branch.scale / unit if branch is not None else constant(0, len(unit))
             return RealNeuron(
                 threshold=tuple(drop - center) if fires else (None,) * len(unit),
-                rest=tuple(Fraction(self.reset_potential) / unit - center),
+                rest=tuple(constant(Fraction(self.reset_potential), len(unit)) / unit - center),
                 drop=tuple(drop),
                 bias=tuple(signal.offset / unit) if decay == 1 else tuple(constant(0, len(unit))),
                 gain=tuple(gain),
@@ -153,7 +153,8 @@ class Neuron(Node):
 class IntegerNeuron(IntegerNode):
     """w = decay(w) + A 2^F + bias + gain * shortcut; spike = w > threshold; then the reset. int64 arrays [C].
 
-    Inputs: the source of A, and the shortcut's map if ``gain`` is there. ``None`` stands for constants that are all zero.
+    Inputs: the source of A, and the shortcut's map if ``gain`` is there. ``None`` stands for constants that are all
+        zero.
     ``kept`` are the channels left of ``channels`` when silent ones have been removed.
     """
 
@@ -255,9 +256,7 @@ class IntegerNeuron(IntegerNode):
             "trace": c.trace(self.name),
         }
         symbol = c.struct(self.name, "layer", "qps_spiking_t", fields, c.verdict(self.name))
-        return CLayer(
-            function="qps_spiking_run", symbol=symbol, arguments=("input", "second", "output", "scratch")
-        )
+        return CLayer(function="qps_spiking_run", symbol=symbol, arguments=("input", "second", "output", "scratch"))
 
     def c_fields(self, c: CModel) -> str:
         """Initializer of the ``qps_neuron_t``, its arrays declared on the way."""
@@ -291,5 +290,3 @@ def _column(values: Integers) -> Integers:
 def _at(values: Integers, t: int) -> Integers:
     """The frame at t; a static map has only one."""
     return values[:, t if values.shape[1] > 1 else 0]
-
-

@@ -22,7 +22,9 @@ _LOWEST = -(2**62)
 def _pooled_shape(node: Node, window: Window, shape: Shape) -> Shape:
     height, width = window.output_size(shape[1:])
     if height < 1 or width < 1:
-        raise node.refuse(f"its window does not fit a map of {shape[1]}x{shape[2]}", "remove a pool or enlarge the input")
+        raise node.refuse(
+            f"its window does not fit a map of {shape[1]}x{shape[2]}", "remove a pool or enlarge the input"
+        )
     if any(2 * p > k for p, k in zip(window.padding, window.kernel, strict=True)):
         raise node.refuse("pads by more than half its window", "use a smaller padding")
     return shape[0], height, width
@@ -85,12 +87,16 @@ def _lower_pool(node: Node, draft: Draft, signal: Signal, window: Window, mode: 
         raise node.cannot_lower("its sums do not fit 32 bits", "use a smaller window")
     if draft.nodes[signal.node].stored:
         if (signal.scale < 0).any():
-            raise node.cannot_lower("pools spikes scaled by a negative gain", "put the batch-norm behind the next weights")
+            raise node.cannot_lower(
+                "pools spikes scaled by a negative gain", "put the batch-norm behind the next weights"
+            )
         if kind.low.min() < 0 or (mode == "sum" and kind.bound * area > 2**16 - 1):
             raise node.refuse("pools a normalized image or counts beyond 16 bits", "put a layer of neurons before it")
         draft.add(MapPool(name=node.name, inputs=(signal.node,), window=window, mode=mode))
     else:
-        minimum = np.array([value < 0 for value in signal.scale]) if mode == "max" else np.zeros(len(signal.scale), bool)
+        minimum = (
+            np.array([value < 0 for value in signal.scale]) if mode == "max" else np.zeros(len(signal.scale), bool)
+        )
         draft.add(CurrentPool(name=node.name, inputs=(signal.node,), window=window, mode=mode, minimum=minimum))
     return replace(signal, node=node.name, potential=None)
 
@@ -99,7 +105,10 @@ def _pool_type(window: Window, mode: Mode, source: IntegerType) -> IntegerType:
     area = window.kernel[0] * window.kernel[1] if mode == "sum" else 1
     height, width = window.output_size(source.shape[1:])
     return IntegerType(
-        shape=(source.shape[0], height, width), static=source.static, low=source.low * area, high=source.high * area
+        shape=(source.shape[0], height, width),
+        static=source.static,
+        low=source.low * area,
+        high=source.high * area,
     )
 
 
@@ -136,7 +145,9 @@ class MapPool(IntegerNode):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CurrentPool(IntegerNode):
-    """A pool over currents. ``minimum`` bool [C]: channels whose gain is negative, where the largest value is the smallest A."""
+    """A pool over currents. ``minimum`` bool [C]: channels whose gain is negative, where the largest value is the
+    smallest A.
+    """
 
     kind: ClassVar[str] = "current_pool"
     stored: ClassVar[bool] = False
@@ -163,7 +174,9 @@ class CurrentPool(IntegerNode):
             "width": width,
             "window": self.window.c_fields(),
             "mode": f"QPS_POOL_{self.mode.upper()}",
-            "minimum": c.optional(self.name, "minimum", "uint8_t", bits, "channels to take the minimum of, one bit each"),
+            "minimum": c.optional(
+                self.name, "minimum", "uint8_t", bits, "channels to take the minimum of, one bit each"
+            ),
         }
         symbol = c.struct(self.name, "pool", "qps_current_pool_t", fields, f"{self.name}: {c.range_comment(self.name)}")
         return CLayer(function="qps_current_pool_fill", symbol=symbol)
@@ -187,6 +200,6 @@ def _pool(values: Integers, window: Window, mode: Mode) -> Integers:
 
     def pool(frames: NDArray[Any]) -> NDArray[Any]:
         view = window.view(frames, fill)
-        return view.sum(axis=(-2, -1)) if mode == "sum" else view.max(axis=(-2, -1))
+        return np.asarray(view.sum(axis=(-2, -1)) if mode == "sum" else view.max(axis=(-2, -1)))
 
     return per_frame(values, pool)

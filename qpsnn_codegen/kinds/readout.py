@@ -43,7 +43,7 @@ class Readout(Node):
         if self.mode == "last" and self.neuron is not None:
             return self.neuron.trajectory(values)[1]
         total = values.sum(axis=1)
-        return total / timesteps if self.mode == "mean" else total
+        return np.asarray(total / timesteps if self.mode == "mean" else total)
 
     def lower(self, draft: Draft, *inputs: Signal) -> Signal:
         (signal,) = inputs

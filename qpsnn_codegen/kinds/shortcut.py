@@ -25,7 +25,11 @@ class Shortcut(Node):
 
     def output_shape(self, *inputs: Shape) -> Shape:
         channels, height, width = inputs[0]
-        return channels + self.pad_before + self.pad_after, -(-height // self.stride), -(-width // self.stride)
+        return (
+            channels + self.pad_before + self.pad_after,
+            -(-height // self.stride),
+            -(-width // self.stride),
+        )
 
     def execute(self, *inputs: Floats, timesteps: int) -> Floats:
         margins = ((0, 0), (0, 0), (self.pad_before, self.pad_after), (0, 0), (0, 0))
@@ -34,7 +38,12 @@ class Shortcut(Node):
     def lower(self, draft: Draft, *inputs: Signal) -> Signal:
         (signal,) = inputs
         scale = signal.uniform_scale
-        if scale is None or signal.flat or not draft.nodes[signal.node].stored or draft.types[signal.node].low.min() < 0:
+        if (
+            scale is None
+            or signal.flat
+            or not draft.nodes[signal.node].stored
+            or draft.types[signal.node].low.min() < 0
+        ):
             raise self.refuse("reads something other than spikes", "put it directly behind a neuron or pool")
         node = ChannelMap(
             name=self.name,
@@ -45,9 +54,7 @@ class Shortcut(Node):
         )
         channels = draft.add(node).shape[0]
         none = constant(0, channels)
-        return replace(
-            signal, node=self.name, scale=constant(scale, channels), offset=none, error=none, potential=None
-        )
+        return replace(signal, node=self.name, scale=constant(scale, channels), offset=none, error=none, potential=None)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -26,8 +26,7 @@ class Window:
         """Height and width of the output; not positive when the window does not fit."""
         span = [d * (k - 1) + 1 for d, k in zip(self.dilation, self.kernel, strict=True)]
         height, width = (
-            (n + 2 * p - s) // step + 1
-            for n, p, s, step in zip(size, self.padding, span, self.stride, strict=True)
+            (n + 2 * p - s) // step + 1 for n, p, s, step in zip(size, self.padding, span, self.stride, strict=True)
         )
         return height, width
 
@@ -53,9 +52,7 @@ class Window:
         return "{" + ", ".join(fields) + "}"
 
 
-def convolve(
-    frames: NDArray[Any], weights: NDArray[np.float64], window: Window, groups: int
-) -> NDArray[np.float64]:
+def convolve(frames: NDArray[Any], weights: NDArray[np.float64], window: Window, groups: int) -> NDArray[np.float64]:
     """``frames [B, I, H, W]`` with ``weights [O, I/groups, kh, kw]`` by matrix products, in float64.
 
     Sums of integers are exact as long as they stay below 2^53.

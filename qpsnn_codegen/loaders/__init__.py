@@ -1,1 +1,3 @@
-"""Loaders: each turns one kind of file into a :class:`qpsnn_codegen.network.Network`. Only they and ``nn`` import torch."""
+"""Loaders: each turns one kind of file into a :class:`qpsnn_codegen.network.Network`. Only they and ``nn`` import
+torch.
+"""

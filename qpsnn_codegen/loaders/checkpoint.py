@@ -104,7 +104,9 @@ def _absorb_last_neuron(nodes: list[Node]) -> list[Node]:
     readers = [node.name for node in nodes if neuron.name in node.inputs]
     if not isinstance(neuron, Neuron) or readers != [last.name]:
         raise UnsupportedError(
-            f"layer {last.name} (readout)", "reads potentials that others read too", "give the readout its own neurons"
+            f"layer {last.name} (readout)",
+            "reads potentials that others read too",
+            "give the readout its own neurons",
         )
     rest = [node for node in nodes if node is not neuron and node is not last]
     return [*rest, replace(last, neuron=neuron, inputs=neuron.inputs)]
@@ -149,9 +151,14 @@ def _neuron(e: _Entry) -> Node:
 
 
 def _batch_norm(e: _Entry) -> Node:
-    names = {"weight": "weight", "bias": "bias", "mean": "running_mean", "variance": "running_var"}
-    arrays = {field: e.reals(tensor) for field, tensor in names.items()}
-    return BatchNorm(**e.base, **arrays, eps=e.attributes["eps"])
+    return BatchNorm(
+        **e.base,
+        weight=e.reals("weight"),
+        bias=e.reals("bias"),
+        mean=e.reals("running_mean"),
+        variance=e.reals("running_var"),
+        eps=e.attributes["eps"],
+    )
 
 
 _BUILDERS: dict[str, Callable[[_Entry], Node]] = {

@@ -30,9 +30,7 @@ def read_torch_file(where: str, path: Path, remedy: str) -> object:
         raise ModelFileError(where, "no such file", "check the path") from None
     except OSError as error:
         reason = error.strerror or type(error).__name__
-        raise ModelFileError(
-            where, f"cannot be read ({reason})", "check the path and its permissions"
-        ) from error
+        raise ModelFileError(where, f"cannot be read ({reason})", "check the path and its permissions") from error
     if content is None:
         raise ModelFileError(where, f"larger than {MAX_FILE_BYTES} bytes", remedy)
     if not content:

@@ -77,9 +77,7 @@ class Checkpoint:
 # --- writing
 
 
-def save(
-    model: SpikingNetwork, path: str | os.PathLike[str], *, training: Mapping[str, object] | None = None
-) -> None:
+def save(model: SpikingNetwork, path: str | os.PathLike[str], *, training: Mapping[str, object] | None = None) -> None:
     """Write a model file; an existing one is replaced at once or not at all.
 
     Args:
@@ -119,8 +117,7 @@ def save(
                 "kind": node.kind,
                 "inputs": list(node.inputs),
                 "attributes": {
-                    key: list(value) if isinstance(value, tuple) else value
-                    for key, value in node.attributes.items()
+                    key: list(value) if isinstance(value, tuple) else value for key, value in node.attributes.items()
                 },
             }
             for node in model.nodes()
@@ -144,9 +141,7 @@ def save(
 
 def _with_shared_strings(item: Any, met: dict[str, str]) -> Any:
     if type(item) is dict:
-        return {
-            _with_shared_strings(key, met): _with_shared_strings(value, met) for key, value in item.items()
-        }
+        return {_with_shared_strings(key, met): _with_shared_strings(value, met) for key, value in item.items()}
     if type(item) is list or type(item) is tuple:
         return [_with_shared_strings(entry, met) for entry in item]
     if type(item) is str:
@@ -335,9 +330,7 @@ def _node(entry: object) -> Node:
     if kind not in KINDS:
         raise ValueError(f"unknown kind {shorten(kind)} (supported: {', '.join(KINDS)})")
     attributes = check_fields(checked["attributes"], KINDS[kind].fields)
-    return Node(
-        name=checked["name"], kind=kind, inputs=checked["inputs"], attributes=MappingProxyType(attributes)
-    )
+    return Node(name=checked["name"], kind=kind, inputs=checked["inputs"], attributes=MappingProxyType(attributes))
 
 
 def _text(value: object) -> object:
@@ -381,7 +374,5 @@ def _tensor(key: str, value: object, spec: TensorSpec) -> Tensor:
     low, high = float(tensor.min()), float(tensor.max())
     if low < spec.least or high > spec.most or (spec.above and low == spec.least):
         sign = "above" if spec.above else "from"
-        raise ValueError(
-            f"{label} runs from {low:g} to {high:g}, it must lie {sign} {spec.least:g} to {spec.most:g}"
-        )
+        raise ValueError(f"{label} runs from {low:g} to {high:g}, it must lie {sign} {spec.least:g} to {spec.most:g}")
     return tensor

@@ -190,11 +190,7 @@ def _assemble(path: Path, arrays: Mapping[str, npt.NDArray[np.generic]], names: 
         images[part] = (pixels[:, None] if pixels.ndim == 3 else pixels).astype(np.uint8)
         labels[part] = answers.astype(np.int64)
     divisor = arrays.get("divisor", np.array(255.0))
-    if (
-        divisor.size != 1
-        or divisor.dtype.kind not in "iuf"
-        or not 0.0 < float(divisor.reshape(-1)[0]) < np.inf
-    ):
+    if divisor.size != 1 or divisor.dtype.kind not in "iuf" or not 0.0 < float(divisor.reshape(-1)[0]) < np.inf:
         raise DataError(str(path), "divisor is no positive number", "store one positive number")
     return Dataset(
         name=path.name,
@@ -223,9 +219,7 @@ def _idx_folder(folder: Path) -> dict[str, npt.NDArray[np.generic]]:
         names = [f"{stem}{mark}idx{axes}-ubyte{end}" for mark in "-." for end in ("", ".gz")]
         found = [folder / name for name in names if (folder / name).is_file()]
         if not found:
-            raise DataError(
-                str(folder), f"no file {names[0]}[.gz]", "put the four idx files there, or give an npz"
-            )
+            raise DataError(str(folder), f"no file {names[0]}[.gz]", "put the four idx files there, or give an npz")
         arrays[key] = _idx(found[0], axes)
     return arrays
 

@@ -33,6 +33,4 @@ def write_atomically(path: Path, content: bytes) -> None:
             with suppress(OSError):
                 Path(temporary).unlink()
         reason = error.strerror or type(error).__name__
-        raise OutputError(
-            str(path), f"cannot be written ({reason})", "choose a writable folder with room"
-        ) from error
+        raise OutputError(str(path), f"cannot be written ({reason})", "choose a writable folder with room") from error

@@ -71,9 +71,7 @@ class QuantWeights(nn.Module):
 def _pair(value: int | Pair, name: str, least: int) -> Pair:
     pair: tuple[int, ...] = (value, value) if isinstance(value, int) else tuple(value)
     if len(pair) != 2 or any(type(item) is not int or item < least for item in pair):
-        raise UsageError(
-            "QuantConv2d", f"{name} is {value!r}", f"give one or two integers of at least {least}"
-        )
+        raise UsageError("QuantConv2d", f"{name} is {value!r}", f"give one or two integers of at least {least}")
     return pair[0], pair[1]
 
 
@@ -141,14 +139,10 @@ class QuantLinear(QuantWeights):
     Shape: [B, in_features] to [B, out_features].
     """
 
-    def __init__(
-        self, in_features: int, out_features: int, *, quantizer: Quantizer, bias: bool = True
-    ) -> None:
+    def __init__(self, in_features: int, out_features: int, *, quantizer: Quantizer, bias: bool = True) -> None:
         super().__init__(quantizer)
         if min(in_features, out_features) < 1:
-            raise UsageError(
-                "QuantLinear", f"{in_features} to {out_features} features", "give positive counts"
-            )
+            raise UsageError("QuantLinear", f"{in_features} to {out_features} features", "give positive counts")
         self.in_features = in_features
         self.out_features = out_features
         self.weight = nn.Parameter(torch.empty(out_features, in_features))

@@ -166,9 +166,7 @@ def rule_for(name: str, module: nn.Module) -> tuple[str, Callable[[Any], dict[st
         raise UnsupportedError(
             f"layer {name}", f"a plain {type(module).__name__} has no codes", "use QuantConv2d/QuantLinear"
         )
-    raise UnsupportedError(
-        f"layer {name}", f"{type(module).__name__} is not supported", f"supported: {SUPPORTED}"
-    )
+    raise UnsupportedError(f"layer {name}", f"{type(module).__name__} is not supported", f"supported: {SUPPORTED}")
 
 
 # --- attributes to module

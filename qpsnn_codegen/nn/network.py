@@ -57,9 +57,7 @@ class SpikingNetwork(nn.Module):
     ) -> None:
         super().__init__()
         if type(timesteps) is not int or not 1 <= timesteps <= MAX_TIMESTEPS:
-            raise UsageError(
-                "timesteps", f"it is {timesteps!r}", f"give an integer from 1 to {MAX_TIMESTEPS}"
-            )
+            raise UsageError("timesteps", f"it is {timesteps!r}", f"give an integer from 1 to {MAX_TIMESTEPS}")
         if input_kind not in INPUT_KINDS:
             raise UsageError("input_kind", f"it is {input_kind!r}", "choose image or spikes")
         image = input_kind == "image"
@@ -101,11 +99,7 @@ class SpikingNetwork(nn.Module):
         steps = trace(self.body)
         if self.readout is not None:
             taken = {step.name for step in steps}
-            name = next(
-                name
-                for name in ("readout", *(f"readout_{i}" for i in range(len(taken))))
-                if name not in taken
-            )
+            name = next(name for name in ("readout", *(f"readout_{i}" for i in range(len(taken)))) if name not in taken)
             steps.append(Step(name, "readout", (steps[-1].name,), self.readout))
         return steps
 
@@ -148,9 +142,7 @@ class SpikingNetwork(nn.Module):
         image = self.input_kind == "image"
         expected = self.input_shape if image else (self.timesteps, *self.input_shape)
         if raw.dim() != len(expected) + 1 or tuple(raw.shape[1:]) != expected:
-            raise UsageError(
-                "input", f"shape {list(raw.shape)}", f"this network takes [N, {str(list(expected))[1:]}"
-            )
+            raise UsageError("input", f"shape {list(raw.shape)}", f"this network takes [N, {str(list(expected))[1:]}")
         x = self.normalize(raw)
         # Time outermost: a timestep is then a contiguous block, and T a mere factor of the batch.
         x = x.repeat(self.timesteps, 1, 1, 1) if image else x.transpose(0, 1).reshape(-1, *self.input_shape)

@@ -302,9 +302,7 @@ def prune(
 
 
 def _parameters(tensors: Mapping[str, Tensor]) -> int:
-    return sum(
-        tensor.numel() for key, tensor in tensors.items() if key.rpartition(".")[2] in ("weight", "bias")
-    )
+    return sum(tensor.numel() for key, tensor in tensors.items() if key.rpartition(".")[2] in ("weight", "bias"))
 
 
 def _remove(

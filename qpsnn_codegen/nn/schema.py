@@ -126,18 +126,12 @@ def _map_shape(shape: Shape) -> tuple[int, int, int]:
     return shape[0], shape[1], shape[2]
 
 
-def _windows(
-    shape: Shape, a: Attributes, kernel: tuple[int, int], dilation: tuple[int, int]
-) -> tuple[int, int]:
+def _windows(shape: Shape, a: Attributes, kernel: tuple[int, int], dilation: tuple[int, int]) -> tuple[int, int]:
     sides = []
-    for side, size, stride, padding, spread in zip(
-        shape[1:], kernel, a["stride"], a["padding"], dilation, strict=True
-    ):
+    for side, size, stride, padding, spread in zip(shape[1:], kernel, a["stride"], a["padding"], dilation, strict=True):
         room = side + 2 * padding - spread * (size - 1) - 1
         if room < 0:
-            raise ValueError(
-                f"a kernel of {size} (dilation {spread}) exceeds the padded side of {side + 2 * padding}"
-            )
+            raise ValueError(f"a kernel of {size} (dilation {spread}) exceeds the padded side of {side + 2 * padding}")
         sides.append(room // stride + 1)
     return sides[0], sides[1]
 
@@ -147,9 +141,7 @@ def _conv_shape(a: Attributes, inputs: Sequence[Shape]) -> Shape:
     if channels != a["in_channels"]:
         raise ValueError(f"in_channels is {a['in_channels']} but it receives {channels}")
     if a["in_channels"] % a["groups"] or a["out_channels"] % a["groups"]:
-        raise ValueError(
-            f"{a['groups']} groups do not divide {a['in_channels']} and {a['out_channels']} channels"
-        )
+        raise ValueError(f"{a['groups']} groups do not divide {a['in_channels']} and {a['out_channels']} channels")
     return (a["out_channels"], *_windows(inputs[0], a, a["kernel"], a["dilation"]))
 
 
@@ -261,9 +253,7 @@ KINDS: Mapping[str, KindSchema] = {
         },
         shape=_same_shape,
     ),
-    "max_pool": KindSchema(
-        fields={"kernel": _WINDOW, "stride": _WINDOW, "padding": _PADDING}, shape=_pool_shape
-    ),
+    "max_pool": KindSchema(fields={"kernel": _WINDOW, "stride": _WINDOW, "padding": _PADDING}, shape=_pool_shape),
     "avg_pool": KindSchema(
         fields={"kernel": optional(_WINDOW), "stride": _WINDOW, "padding": _PADDING}, shape=_pool_shape
     ),
@@ -311,9 +301,7 @@ def check_nodes(nodes: Sequence[Node], input_shape: Shape) -> dict[str, Shape]:
             if node.kind == "readout" and node.attributes["mode"] != "mean":
                 before = kinds[node.inputs[0]]
                 if before != "neuron":
-                    raise ValueError(
-                        f"mode {node.attributes['mode']!r} reads a neuron, but {before} precedes it"
-                    )
+                    raise ValueError(f"mode {node.attributes['mode']!r} reads a neuron, but {before} precedes it")
             if node.kind == "neuron":
                 _check_reset(node.attributes)
             _check_weight_count(node)

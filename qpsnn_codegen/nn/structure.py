@@ -39,9 +39,7 @@ class GraphBody(nn.Module):
         tensors: ``"<node>.<tensor>"`` to tensor; copied, quantized layers are frozen to their codes.
     """
 
-    def __init__(
-        self, nodes: Sequence[Node], shapes: Mapping[str, Shape], tensors: Mapping[str, Tensor]
-    ) -> None:
+    def __init__(self, nodes: Sequence[Node], shapes: Mapping[str, Shape], tensors: Mapping[str, Tensor]) -> None:
         super().__init__()
         self.plan = tuple((node.name, node.kind, node.inputs) for node in nodes)
         own: dict[str, dict[str, Tensor]] = {node.name: {} for node in nodes}
@@ -143,9 +141,7 @@ class _Translation:
             rules[node.op](node)
         return self.found
 
-    def _append(
-        self, node: fx.Node, name: str, kind: str, inputs: tuple[str, ...], module: nn.Module | None
-    ) -> None:
+    def _append(self, node: fx.Node, name: str, kind: str, inputs: tuple[str, ...], module: nn.Module | None) -> None:
         self.names[node] = name
         self.used.add(name)
         self.found.append(Step(name, kind, inputs, module))
@@ -175,9 +171,7 @@ class _Translation:
                 f"layer {first}", "it is used twice in forward", "make a separate layer for each use"
             )
         if len(node.args) != 1 or node.kwargs or not isinstance(node.args[0], fx.Node):
-            raise UnsupportedError(
-                f"layer {name}", "it is not called with exactly one tensor", "call it as layer(x)"
-            )
+            raise UnsupportedError(f"layer {name}", "it is not called with exactly one tensor", "call it as layer(x)")
         source = self.names[node.args[0]]
         if isinstance(module, ELIDED):
             self.names[node] = source
@@ -211,9 +205,7 @@ class _Translation:
     def _output(self, node: fx.Node) -> None:
         result = node.args[0]
         if not isinstance(result, fx.Node):
-            raise UnsupportedError(
-                "output", "the network returns something other than one tensor", "return one"
-            )
+            raise UnsupportedError("output", "the network returns something other than one tensor", "return one")
         if self.names[result] != self.found[-1].name:
             # Everything found is needed by the output, so it can only be the input passed through.
             self._refuse(node, "the network returns an inner value", "return the last layer's output")

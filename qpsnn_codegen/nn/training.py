@@ -121,9 +121,7 @@ def check_fits(model: SpikingNetwork, data: Dataset) -> None:
         ("a divisor of", float(data.divisor), model.divisor),
     ):
         if has != wants:
-            raise DataError(
-                data.name, f"it has {what} {has}, the model takes {wants}", "use the model's own data set"
-            )
+            raise DataError(data.name, f"it has {what} {has}, the model takes {wants}", "use the model's own data set")
 
 
 def train(
@@ -207,9 +205,7 @@ def predict(model: SpikingNetwork, images: Tensor, *, batch: int = 256) -> Tenso
 
 def _optimizer(model: nn.Module, options: TrainingOptions) -> torch.optim.Optimizer:
     if options.optimizer == "adam":
-        return torch.optim.Adam(
-            model.parameters(), lr=options.learning_rate, weight_decay=options.weight_decay
-        )
+        return torch.optim.Adam(model.parameters(), lr=options.learning_rate, weight_decay=options.weight_decay)
     return torch.optim.SGD(
         model.parameters(), lr=options.learning_rate, momentum=0.9, weight_decay=options.weight_decay
     )
@@ -304,9 +300,7 @@ def _restore(
         if not isinstance(state, dict) or state.get("format") != STATE_FORMAT:
             raise ModelFileError(str(path), "this is no training state", remedy)
         if state["options"] != asdict(options):
-            raise ModelFileError(
-                str(path), "it was made with other training options", "repeat them, or " + remedy
-            )
+            raise ModelFileError(str(path), "it was made with other training options", "repeat them, or " + remedy)
         model.load_state_dict(state["model"])
         optimizer.load_state_dict(state["optimizer"])
         generator.set_state(state["generator"])

@@ -46,9 +46,7 @@ class Recipe:
     def neuron(self) -> LIF:
         return LIF(compare=self.compare, reset=self.reset)
 
-    def conv(
-        self, in_channels: int, out_channels: int, *, first: bool = False, stride: int = 1
-    ) -> QuantConv2d:
+    def conv(self, in_channels: int, out_channels: int, *, first: bool = False, stride: int = 1) -> QuantConv2d:
         return QuantConv2d(
             in_channels,
             out_channels,
@@ -74,9 +72,7 @@ def _conv_stack(
             layers.append((f"pool{pools}", nn.MaxPool2d(2)))
             height, width = height // 2, width // 2
             if min(height, width) < 1:
-                raise UsageError(
-                    "layout", f"{pools} pools leave nothing of {list(input_shape)}", "use fewer pools"
-                )
+                raise UsageError("layout", f"{pools} pools leave nothing of {list(input_shape)}", "use fewer pools")
             continue
         if not isinstance(entry, int):
             raise UsageError("layout", f"entry {entry!r}", f"use widths and {POOL!r} for a max-pool")

@@ -63,7 +63,9 @@ class MapLayout:
 
     def c_fields(self) -> str:
         """Initializer of a ``qps_map_t``."""
-        texts = (f".{name} = {value}U" if isinstance(value, int) else f".{name} = {value}" for name, value in self.fields())
+        texts = (
+            f".{name} = {value}U" if isinstance(value, int) else f".{name} = {value}" for name, value in self.fields()
+        )
         return "{" + ", ".join(texts) + "}"
 
     def pack(self, values: NDArray[Any]) -> bytes:
@@ -81,7 +83,7 @@ def layout_of(node: IntegerNode, kind: IntegerType, timesteps: int) -> MapLayout
     high, low = int(kind.high.max()), int(kind.low.min())
     frames = 1 if kind.static else timesteps
     if node.planar and kind.static:
-        chosen: Format = "IMAGE_U8" if low >= 0 else "IMAGE_S8" if kind.bound <= 127 else "IMAGE_S16"
+        chosen: Format = "IMAGE_U8" if low >= 0 and high <= 255 else "IMAGE_S8" if kind.bound <= 127 else "IMAGE_S16"
     else:
         chosen = "SPIKES" if high <= 1 else "COUNTS8" if high <= 255 else "COUNTS16"
     return MapLayout(format=chosen, shape=kind.shape, frames=frames)
@@ -105,8 +107,8 @@ def unpack_spikes(words: NDArray[np.uint32], channels: int) -> NDArray[np.uint8]
 def pack_rows(codes: NDArray[np.uint8], bits: int, groups: int) -> NDArray[np.uint8]:
     """Codes ``[O, I/groups, kh, kw]`` as rows ``[kh * kw * I, row_bytes]``.
 
-    Row (ky, kx, i) holds the codes that input i has for the outputs of its group, ``bits`` wide, lowest bits first, filled up
-    with zeros to whole bytes: one event adds one contiguous row.
+    Row (ky, kx, i) holds the codes that input i has for the outputs of its group, ``bits`` wide, lowest bits first,
+    filled up with zeros to whole bytes: one event adds one contiguous row.
     """
     outputs, group_inputs, kh, kw = codes.shape
     group_outputs = outputs // groups

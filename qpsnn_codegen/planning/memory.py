@@ -12,7 +12,9 @@ ALIGNMENT = 4
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Buffer:
-    """A piece of the arena: ``size`` bytes (a multiple of 4), alive from stage ``first`` to stage ``last`` inclusive."""
+    """A piece of the arena: ``size`` bytes (a multiple of 4), alive from stage ``first`` to stage ``last``
+    inclusive.
+    """
 
     name: str
     size: int

@@ -112,10 +112,11 @@ def _stage(node: IntegerNode, nodes: dict[str, IntegerNode], types: dict[str, In
     parts: list[IntegerNode] = [node]
     reads: list[str] = []
     for name in node.inputs:
-        while not nodes[name].stored:
-            parts.append(nodes[name])
-            name = nodes[name].inputs[0]  # currents have one input
-        reads.append(name)
+        source = nodes[name]
+        while not source.stored:
+            parts.append(source)
+            source = nodes[source.inputs[0]]  # currents have one input
+        reads.append(source.name)
     words = sum(part.scratch_words(*(types[name] for name in part.inputs)) for part in parts)
     return Stage(
         node=node.name,
@@ -131,7 +132,7 @@ def _stage(node: IntegerNode, nodes: dict[str, IntegerNode], types: dict[str, In
 
 def _weight_bytes(node: IntegerNode) -> int:
     synapses = node.synapses()
-    return 0 if synapses is None else pack_rows(synapses.codes, synapses.bits, synapses.groups).nbytes
+    return 0 if synapses is None else int(pack_rows(synapses.codes, synapses.bits, synapses.groups).nbytes)
 
 
 def _dense_slots(node: IntegerNode, types: dict[str, IntegerType], timesteps: int) -> int:

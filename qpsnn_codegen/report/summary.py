@@ -17,10 +17,13 @@ def summarize(plan: Plan, activity: Activity | None, options: str) -> dict[str, 
     """What ``report.json`` holds; key by key described in docs/c_api.md."""
     network = plan.network
     types = network.types()
-    trace = [
-        {"name": node.name, "shape": list(types[node.name].shape), "rate": activity and activity.rates[node.name]}
-        for node in network.spiking()
-    ]
+    trace = []
+    trace_words = 0
+    for node in network.spiking():
+        channels, height, width = types[node.name].shape
+        rate = None if activity is None else activity.rates[node.name]
+        trace.append({"name": node.name, "shape": [channels, height, width], "rate": rate})
+        trace_words += network.timesteps * -(-channels // 32) * height * width
     rows = [_row(plan, stage, activity) for stage in plan.stages]
     return {
         "generator": GENERATOR,
@@ -40,7 +43,7 @@ def summarize(plan: Plan, activity: Activity | None, options: str) -> dict[str, 
         },
         "layers": rows,
         "trace": trace,
-        "trace_words": sum(network.timesteps * -(-c // 32) * h * w for c, h, w in (row["shape"] for row in trace)),
+        "trace_words": trace_words,
         "weight_bytes": plan.weight_bytes,
         "constant_bytes": plan.constant_bytes,
         "arena_bytes": plan.arena_bytes,
@@ -64,9 +67,7 @@ def _row(plan: Plan, stage: Stage, activity: Activity | None) -> dict[str, Any]:
         verdict += f"; {nodes[stage.node].note}"
     if activity is not None and stage.node in activity.changed:
         verdict += "; {} of {} calibration spikes differ".format(*activity.changed[stage.node])
-    operations = (
-        None if activity is None else sum(activity.operations.get(part, 0.0) for part in stage.parts)
-    )
+    operations = None if activity is None else sum(activity.operations.get(part, 0.0) for part in stage.parts)
     name = " + ".join(stage.parts)
     size = "x".join(map(str, shape))
     bits = synapses.bits if synapses else 0

@@ -170,9 +170,7 @@ def build_host(
                 future.cancel()
 
     target = build_dir / executable
-    messages = _invoke(
-        compiler, [*mode, *map(str, objects), "-Wl,--gc-sections", "-o", str(target)], source_dir
-    )
+    messages = _invoke(compiler, [*mode, *map(str, objects), "-Wl,--gc-sections", "-o", str(target)], source_dir)
     if messages is not None:
         raise _link_error(compiler, messages, sanitize=sanitize)
     return target
@@ -227,13 +225,9 @@ def _ask(cc: str, path: str, option: str) -> str:
             [path, option], capture_output=True, text=True, errors="replace", check=False, env=_environment()
         )
     except OSError as error:
-        raise ToolchainError(
-            cc, f"cannot be started ({error.strerror})", _install(_package_of(cc))
-        ) from error
+        raise ToolchainError(cc, f"cannot be started ({error.strerror})", _install(_package_of(cc))) from error
     if answer.returncode != 0:
-        raise ToolchainError(
-            cc, f"answers {option} with an error", f"{_install('gcc')} or name another compiler"
-        )
+        raise ToolchainError(cc, f"answers {option} with an error", f"{_install('gcc')} or name another compiler")
     return answer.stdout
 
 
@@ -285,14 +279,8 @@ def _link_error(compiler: HostCompiler, messages: str, *, sanitize: bool) -> Too
     line = _first_diagnostic(messages)
     if "No space left on device" in messages:
         remedy = "free some disk space"
-    elif sanitize and any(
-        word in messages for word in ("libclang_rt", "-lasan", "-lubsan", "libasan", "libubsan")
-    ):
-        runtime = (
-            f"libclang-rt-{compiler.major}-dev"
-            if compiler.family == "clang"
-            else f"libgcc-{compiler.major}-dev"
-        )
+    elif sanitize and any(word in messages for word in ("libclang_rt", "-lasan", "-lubsan", "libasan", "libubsan")):
+        runtime = f"libclang-rt-{compiler.major}-dev" if compiler.family == "clang" else f"libgcc-{compiler.major}-dev"
         remedy = f"its sanitizers are missing: {_install(runtime)}"
     elif "crt1.o" in messages or "-lc" in line:
         remedy = _install("libc6-dev")

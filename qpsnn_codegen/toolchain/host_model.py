@@ -6,7 +6,7 @@ import tempfile
 from collections.abc import Callable
 from pathlib import Path
 from types import TracebackType
-from typing import Any, BinaryIO
+from typing import Any, BinaryIO, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -45,7 +45,9 @@ class HostModel:
     ) -> None:
         self.folder = Path(folder)
         if not (self.folder / "report.json").is_file():
-            raise ModelFileError(str(folder), "is no folder of generated firmware", "give what 'qpsnn-codegen MODEL -o' wrote")
+            raise ModelFileError(
+                str(folder), "is no folder of generated firmware", "give what 'qpsnn-codegen MODEL -o' wrote"
+            )
         self.network = storage.load(self.folder / "golden" / "network.npz")
         self.trace = trace
         self._build = tempfile.TemporaryDirectory(prefix="qpsnn-build-")
@@ -64,7 +66,7 @@ class HostModel:
             self._build.cleanup()
             raise
 
-    def __enter__(self) -> HostModel:
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(
@@ -85,9 +87,7 @@ class HostModel:
             DataError: they do not fit the network.
             ToolchainError: the program failed; a sanitizer's finding is the message.
         """
-        return run_program(
-            self._executable, self.network, inputs, trace=self.trace, progress=progress, timeout=timeout
-        )
+        return run_program(self._executable, self.network, inputs, trace=self.trace, progress=progress, timeout=timeout)
 
 
 def run_program(
@@ -109,10 +109,7 @@ def run_program(
     shapes = _trace_shapes(network) if trace else {}
     sizes = [t * h * w * words for t, h, w, words, _ in shapes.values()]
     logits = np.empty((len(samples), classes), dtype=np.int32)
-    spikes = {
-        name: np.empty((len(samples), t, c, h, w), dtype=np.uint8)
-        for name, (t, h, w, _, c) in shapes.items()
-    }
+    spikes = {name: np.empty((len(samples), t, c, h, w), dtype=np.uint8) for name, (t, h, w, _, c) in shapes.items()}
 
     def read(stream: BinaryIO) -> None:
         for index in range(len(samples)):
@@ -146,7 +143,12 @@ def _trace_shapes(network: IntegerNetwork) -> dict[str, tuple[int, int, int, int
 
 def _sources(folder: Path) -> list[Path]:
     """The sources by place, not by what a file of the folder says."""
-    found = [*folder.glob("*.c"), *folder.glob("*.S"), *folder.glob("runtime/*.c"), folder / "app" / "host_main.c"]
+    found = [
+        *folder.glob("*.c"),
+        *folder.glob("*.S"),
+        *folder.glob("runtime/*.c"),
+        folder / "app" / "host_main.c",
+    ]
     return sorted(path.relative_to(folder) for path in found)
 
 

@@ -139,17 +139,12 @@ def _expire(child: subprocess.Popen[bytes], late: threading.Event) -> None:
     child.kill()
 
 
-def _failure(
-    status: int, messages: bytearray, late: threading.Event, timeout: float | None
-) -> ProcessFailure:
+def _failure(status: int, messages: bytearray, late: threading.Event, timeout: float | None) -> ProcessFailure:
     if late.is_set():
         return ProcessFailure(f"did not finish in {timeout:g} seconds")
     lines = [line.strip() for line in messages.decode(errors="replace").splitlines()]
     lines = [line for line in lines if line and set(line) != {"="}]
     findings = [line for line in lines if "runtime error:" in line or "ERROR: AddressSanitizer" in line]
     line = next(iter(findings or lines), "")
-    if status < 0:
-        what = f"was killed by {signal.Signals(-status).name}"
-    else:
-        what = f"failed with exit status {status}"
+    what = f"was killed by {signal.Signals(-status).name}" if status < 0 else f"failed with exit status {status}"
     return ProcessFailure(f"{what}: {line}" if line else what)

@@ -1,0 +1,128 @@
+"""Options and arguments that cannot be used as given."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from host_tests.errors.command import Workplace, call, run
+from qpsnn_codegen.emit.c_literals import C_WORDS
+
+NAMES = {
+    "empty": "",
+    "digit_first": "9lives",
+    "hyphen": "a-b",
+    "space": "a b",
+    "upper_case": "Digits",
+    "other_letter": "grün",
+    "underscore_first": "_x",
+    "path": "../x",
+    "newline": "a\nb",
+    "quote": 'a"b',
+    "c_word": "int",
+    "cpp_word": "class",
+    "macro": "errno",
+    "main": "main",
+    "runtime": "qps",
+    "runtime_prefix": "qps_net",
+    "library_prefix": "strnet",
+    "type_prefix": "uint8",
+    "49_letters": "a" * 49,
+}
+
+
+@pytest.mark.parametrize("case", NAMES)
+def test_name(case: str, workplace: Workplace) -> None:
+    workplace.refuses(workplace.model(), "-o", "out", f"--name={NAMES[case]}", says=("--name: ",))
+
+
+@pytest.mark.parametrize("word", sorted(C_WORDS & {"while", "template", "nullptr", "restrict", "memcpy", "double"}))
+def test_reserved_word(word: str, workplace: Workplace) -> None:
+    workplace.refuses(workplace.model(), "-o", "out", "--name", word, says=("--name: ", repr(word), "reserved"))
+
+
+@pytest.mark.parametrize("value", ["0", "-1", "4097", "5000"])
+def test_timesteps(value: str, workplace: Workplace) -> None:
+    says = ("timesteps", value, "1 to 4096")
+    workplace.refuses(workplace.model(), "-o", "out", "--timesteps", value, says=says)
+    workplace.refuses("train", "--data", "digits", "-T", value, "-o", "new.pt", says=says)
+
+
+TRAIN = ("train", "--data", "digits", "-o", "new.pt")
+OUT = ("-o", "out")
+
+# Arguments (MODEL stands for a valid model, FOLDER for a valid firmware folder), and what the message has to say.
+USAGE: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
+    "unknown_command": (("frobnicate",), ("frobnicate", "commands: compile")),
+    "unknown_option": (("MODEL", *OUT, "--frobnicate"), ("--frobnicate", "compile --help")),
+    "unknown_option_first": (("--frobnicate",), ("--frobnicate",)),
+    "no_output": (("MODEL",), ("--output",)),
+    "no_model": (("compile", *OUT), ("MODEL",)),
+    "no_folder": (("verify",), ("FOLDER",)),
+    "no_inputs": (("simulate", "FOLDER", "-o", "out.npz"), ("INPUTS",)),
+    "no_data": (("evaluate", "MODEL"), ("--data",)),
+    "too_many": (("MODEL", "MODEL", *OUT), ("unexpected",)),
+    "timesteps_no_number": (("MODEL", *OUT, "-T", "four"), ("four", "integer")),
+    "weights_in": (("MODEL", *OUT, "--weights-in", "flash"), ("flash", "binary")),
+    "input_bits": (("MODEL", *OUT, "--input-bits", "12"), ("12", "16")),
+    "samples": (("MODEL", *OUT, "--samples", "0"), ("--samples",)),
+    "limit": (("evaluate", "MODEL", "--data", "digits", "--limit", "0"), ("--limit",)),
+    "calibrate_missing": (("MODEL", *OUT, "--calibrate", "none.npy"), ("none.npy", "No such file")),
+    "calibrate_unknown": (("MODEL", *OUT, "--calibrate", "cifar"), ("cifar", "no such data set")),
+    "train_bits_3": ((*TRAIN, "--bits", "3"), ("bits", "3", "2, 4")),
+    "train_bits_16": ((*TRAIN, "--bits", "16"), ("bits", "16")),
+    "train_bits_0": ((*TRAIN, "--bits", "0"), ("bits", "0")),
+    "train_bits_negative": ((*TRAIN, "--bits", "-4"), ("bits", "-4")),
+    "train_arch": ((*TRAIN, "--arch", "transformer"), ("transformer", "vgg16")),
+    "train_gamma": ((*TRAIN, "--gamma", "median"), ("median", "percentile")),
+    "train_layout": ((*TRAIN, "--layout", "16,X"), ("--layout", "'X'")),
+    "train_layout_zero": ((*TRAIN, "--layout", "0"), ("--layout", "'0'")),
+    "train_layout_empty": ((*TRAIN, "--layout", ""), ("--layout",)),
+    "train_pools": ((*TRAIN, "--layout", "4,M,M,M,M"), ("pools",)),
+    "train_hidden_of_cnn": ((*TRAIN, "--hidden", "16"), ("hidden",)),
+    "train_hidden_pool": ((*TRAIN, "--arch", "mlp", "--hidden", "16,M"), ("M",)),
+    "train_epochs": ((*TRAIN, "--epochs", "-1"), ("epochs",)),
+    "train_rate": ((*TRAIN, "--lr", "nan"), ("learning_rate",)),
+    "train_batch": ((*TRAIN, "--batch", "0"), ("batch",)),
+    "train_threads": ((*TRAIN, "--threads", "0"), ("--threads",)),
+    "train_resume_what": ((*TRAIN, "--resume"), ("--resume", "--state")),
+    "train_state_exists": ((*TRAIN, "--state", "MODEL"), ("the file exists",)),
+    "train_resume_other": ((*TRAIN, "--state", "MODEL", "--resume"), ("no training state",)),
+    "train_over_a_file": (("train", "--data", "digits", "-o", "MODEL"), ("the file exists", "--force")),
+    "train_over_a_folder": (("train", "--data", "digits", "-o", "FOLDER", "--force"), ("it is a folder",)),
+    "train_nowhere": (("train", "--data", "digits", "-o", "none/new.pt"), ("there is no folder none",)),
+    "prune_ratio": (("prune", "MODEL", "--data", "digits", "--ratio", "half", "-o", "new.pt"), ("--ratio", "half")),
+    "prune_all": (("prune", "MODEL", "--data", "digits", "--ratio", "1.5", "-o", "new.pt"), ("1.5",)),
+    "prune_nan": (("prune", "MODEL", "--data", "digits", "--ratio", "nan", "-o", "new.pt"), ("nan",)),
+    "prune_three_ratios": (("prune", "MODEL", "--data", "digits", "--ratio", "0,0,0", "-o", "new.pt"), ("3",)),
+    "prune_criterion": (("prune", "MODEL", "--data", "digits", "--ratio", "0", "--criterion", "x", "-o", "n"), ("svs",)),
+}
+
+
+@pytest.mark.parametrize("case", USAGE)
+def test_usage(case: str, workplace: Workplace) -> None:
+    arguments, says = USAGE[case]
+    places = {"MODEL": workplace.model(), "FOLDER": workplace.firmware()}
+    workplace.refuses(*(places.get(argument, argument) for argument in arguments), says=says)
+
+
+@pytest.mark.parametrize("case", ["unknown_command", "unknown_option", "no_output", "train_bits_3"])
+def test_usage_in_a_process_of_its_own(case: str, workplace: Workplace) -> None:
+    arguments, says = USAGE[case]
+    places = {"MODEL": workplace.model()}
+    workplace.refuses(*(places.get(argument, argument) for argument in arguments), says=says, runner=run)
+
+
+def test_without_arguments_is_help(workplace: Workplace) -> None:
+    result = call()
+    assert (result.code, result.err) == (0, "")
+    assert result.out == call("--help").out
+
+
+def test_file_names_are_quoted_as_they_are(workplace: Workplace) -> None:
+    """A line break in a name does not make two lines of the message."""
+    workplace.refuses("no\nsuch.pt", "-o", "out", says=("no such.pt",))
+    workplace.refuses("verify", "no\nsuch", says=("no such",))
+    Path("a; b: c.pt").touch()
+    workplace.refuses("a; b: c.pt", "-o", "out", says=("a; b: c.pt: ", "empty"))

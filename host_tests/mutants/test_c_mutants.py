@@ -1,0 +1,60 @@
+"""Broken kernels: every one must be found by comparing the C with the reference, as ``verify`` does."""
+
+from __future__ import annotations
+
+from functools import cache
+
+import pytest
+
+from host_tests.mutants.builds import c_outcome, compile_runtime, killer
+from host_tests.mutants.c_mutants import C_MUTANTS, CMutant
+from host_tests.mutants.cases import NETWORKS, case, integer_nodes, observed_hits
+from qpsnn_codegen.kinds import NODE_KINDS
+from qpsnn_codegen.reference import Outcome, run_reference
+from qpsnn_codegen.verification import compare
+
+pytestmark = pytest.mark.slow
+
+
+@cache
+def expected() -> dict[str, Outcome]:
+    return {name: run_reference(case(name).network, case(name).inputs, trace=True) for name in NETWORKS}
+
+
+@pytest.mark.parametrize("name", NETWORKS)
+def test_the_shipped_kernels_pass(name: str) -> None:
+    verdict = compare(expected()[name], c_outcome(name))
+    assert verdict.first is None
+    assert verdict.mismatches == 0
+    assert verdict.spikes > 0
+
+
+@pytest.mark.parametrize("mutant", C_MUTANTS, ids=lambda mutant: mutant.name.replace(" ", "-"))
+def test_a_broken_kernel_is_found(mutant: CMutant) -> None:
+    number = C_MUTANTS.index(mutant)
+    sources = mutant.apply(case("image").files)
+    objects = compile_runtime(f"mutant-{number}", sources, f"runtime/{mutant.file}")
+    assert killer(str(number), objects, expected()), f"no case notices: {mutant.name}"
+
+
+def test_mutants_are_named_once() -> None:
+    assert len({mutant.name for mutant in C_MUTANTS}) == len(C_MUTANTS)
+
+
+def test_every_kernel_file_has_a_mutant() -> None:
+    files = {path.removeprefix("runtime/") for path in case("image").files if path.startswith("runtime/")}
+    # Texts of status codes, which no inference uses, and declarations without code.
+    declarations = {f"qps_{name}.h" for name in ("add", "conv", "current", "lookup", "pool", "readout", "shortcut", "trace")}
+    assert {mutant.file for mutant in C_MUTANTS} == files - declarations - {"qps_status.c"}
+
+
+def test_the_cases_use_every_integer_node() -> None:
+    assert integer_nodes() == {kind for _, kinds in NODE_KINDS for kind in kinds}
+
+
+def test_thresholds_are_hit_exactly() -> None:
+    for name in NETWORKS:
+        hits = observed_hits(case(name).network, case(name).inputs)
+        assert sum(hits.values()) > 0, name
+    total = [observed_hits(case(name).network, case(name).inputs) for name in NETWORKS]
+    assert all(sum(hits[away] for hits in total) > 50 for away in (-1, 0, 1))
