@@ -1,6 +1,8 @@
 """qpsnn-codegen: compiles quantized and pruned spiking networks to bit-exact C for Cortex-M.
 
-    import qpsnn_codegen compilation = qpsnn_codegen.compile("model.pt", name="digits") compilation.write("firmware/")
+    import qpsnn_codegen
+    compilation = qpsnn_codegen.compile("model.pt", name="digits")
+    compilation.write("firmware/")
 
 The command line does the same; see ``qpsnn-codegen --help``. Training lives in :mod:`qpsnn_codegen.nn`.
 """

@@ -25,7 +25,8 @@ FractionArray = NDArray[Any]
 
 
 def fractions(values: Any) -> FractionArray:
-    """Exact rationals [C] of floats or integers; numpy's scalars become Python's first, which Fraction takes exactly."""
+    """Exact rationals [C] of floats or integers."""
+    # Fraction takes Python's scalars exactly, numpy's not all.
     plain = np.asarray(values).reshape(-1).tolist()
     result = np.empty(len(plain), dtype=object)
     for index, value in enumerate(plain):

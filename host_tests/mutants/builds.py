@@ -71,7 +71,7 @@ def compile_model(name: str, files: Mapping[str, str | bytes]) -> tuple[Path, ..
 
 def run(name: str, tested: Case, objects: Sequence[Path]) -> Outcome:
     """Link and run; raises :class:`QpsnnError` if the program crashes, hangs or writes nonsense."""
-    program = session_folder() / name
+    program = session_folder() / f"{name}.elf"
     gcc(session_folder(), *objects, "-o", program)
     try:
         return run_program(program, tested.network, tested.inputs, trace=True, timeout=TIMEOUT_S)

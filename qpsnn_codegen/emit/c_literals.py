@@ -28,15 +28,12 @@ _C_WORDS = (
 C_WORDS = frozenset(_C_WORDS.split())
 """Reserved words of C and C++ (generated headers are included by both), and names the runtime uses."""
 
-_SYSTEM_NAMES = frozenset(
-    """
-    alloca assert complex ctype endian errno features fenv float inttypes iso646 limits locale malloc math sched
-    setjmp signal
-    stdalign stdarg stdatomic stdbool stddef stdint stdio stdlib stdnoreturn string strings tgmath threads time uchar
-    unistd wchar
-    wctype fpos max_align nullptr ptrdiff size ssize
-    """.split()
+_SYSTEM_WORDS = (
+    "alloca assert complex ctype endian errno features fenv float inttypes iso646 limits locale malloc math sched "
+    "setjmp signal stdalign stdarg stdatomic stdbool stddef stdint stdio stdlib stdnoreturn string strings tgmath "
+    "threads time uchar unistd wchar wctype fpos max_align nullptr ptrdiff size ssize "
 )
+_SYSTEM_NAMES = frozenset(_SYSTEM_WORDS.split())
 """Headers that ``<name>.h`` would hide from code with the folder on its include path, and types ``<name>_t`` would
 redefine.
 """

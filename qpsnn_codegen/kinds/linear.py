@@ -16,7 +16,10 @@ from qpsnn_codegen.network import Floats, Node, Shape
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Linear(Node):
-    """Fully connected layer. ``codes`` uint8 ``[O, I]``, features in channel, row, column order; ``bias`` float64 [O]."""
+    """Fully connected layer.
+
+    ``codes`` uint8 ``[O, I]``, features in channel, row, column order; ``bias`` float64 [O].
+    """
 
     kind: ClassVar[str] = "linear"
 

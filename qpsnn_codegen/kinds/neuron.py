@@ -120,7 +120,9 @@ class Neuron(Node):
 
     def _center(self, signal: Signal, unit: FractionArray, decay: Fraction) -> FractionArray:
         """c: the fixed point of the bias, which w = u - c leaves out; 0 for λ = 1."""
-        return constant(0, len(unit)) if decay == 1 else signal.offset / unit / (1 - decay)
+        if decay == 1:
+            return constant(0, len(unit))
+        return np.asarray(signal.offset / unit / constant(1 - decay, len(unit)))
 
     def _in_units(self, draft: Draft, signal: Signal, decay: Fraction) -> Callable[[FractionArray], RealNeuron]:
         """The neuron's constants divided by the unit of the current, as a function of that unit."""

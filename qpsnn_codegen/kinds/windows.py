@@ -60,7 +60,7 @@ def convolve(frames: NDArray[Any], weights: NDArray[np.float64], window: Window,
     batch = len(frames)
     outputs, group_inputs = weights.shape[:2]
     group_outputs = outputs // groups
-    height, width = window.output_size(frames.shape[-2:])  # type: ignore[arg-type]
+    height, width = window.output_size(frames.shape[-2:])
     result = np.empty((batch, outputs, height, width))
     for group in range(groups):
         part = frames[:, group * group_inputs : (group + 1) * group_inputs]

@@ -117,4 +117,4 @@ def pack_rows(codes: NDArray[np.uint8], bits: int, groups: int) -> NDArray[np.ui
     per_byte = 8 // bits
     rows = np.pad(rows, ((0, 0), (0, -group_outputs % per_byte)))
     parts = rows.reshape(len(rows), -1, per_byte).astype(np.uint32) << (bits * np.arange(per_byte, dtype=np.uint32))
-    return parts.sum(axis=-1).astype(np.uint8)
+    return np.asarray(parts.sum(axis=-1), dtype=np.uint8)

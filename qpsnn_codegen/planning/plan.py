@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -107,7 +108,7 @@ def check_plan(plan: Plan) -> None:
         raise InternalError("arena", "is smaller than what it must hold")
 
 
-def _stage(node: IntegerNode, nodes: dict[str, IntegerNode], types: dict[str, IntegerType], timesteps: int) -> Stage:
+def _stage(node: IntegerNode, nodes: dict[str, IntegerNode], types: Mapping[str, IntegerType], timesteps: int) -> Stage:
     """Follow a stored node through its currents to the maps it reads."""
     parts: list[IntegerNode] = [node]
     reads: list[str] = []
@@ -135,14 +136,14 @@ def _weight_bytes(node: IntegerNode) -> int:
     return 0 if synapses is None else int(pack_rows(synapses.codes, synapses.bits, synapses.groups).nbytes)
 
 
-def _dense_slots(node: IntegerNode, types: dict[str, IntegerType], timesteps: int) -> int:
+def _dense_slots(node: IntegerNode, types: Mapping[str, IntegerType], timesteps: int) -> int:
     synapses = node.synapses()
     if synapses is None:
         return 0
     source = types[node.inputs[0]]
     taps = int(synapses.window.view(np.ones(source.shape[1:], dtype=np.int64)).sum())
     outputs, group_inputs = synapses.codes.shape[:2]
-    return taps * outputs * group_inputs * (1 if source.static else timesteps)
+    return taps * int(outputs * group_inputs) * (1 if source.static else timesteps)
 
 
 def _buffers(stages: tuple[Stage, ...], layouts: dict[str, MapLayout]) -> list[Buffer]:
