@@ -60,6 +60,7 @@ def compile(  # noqa: A001 - qpsnn_codegen.compile() is what it is called
     weights_in: Literal["c", "binary"] = "c",
     input_bits: Literal[8, 16] = 16,
     progress: Callable[[int], None] = lambda done: None,
+    say: Callable[[str], None] = lambda step: None,
 ) -> Compilation:
     """Compile a trained network to C.
 
@@ -71,14 +72,18 @@ def compile(  # noqa: A001 - qpsnn_codegen.compile() is what it is called
         weights_in: an array in C, or a binary file that an assembler file includes.
         input_bits: width of normalized images, for models whose normalization is more than a scale.
         progress: called with the number of calibration samples just done.
+        say: called with the name of each step as it begins.
 
     Raises:
         ModelFileError, UnsupportedError, LoweringError, UsageError, DataError: see :mod:`qpsnn_codegen.errors`.
     """
-    network = load(model, timesteps)
     prefix = check_model_name(default_name(model) if name is None else name)
+    say("loading")
+    network = load(model, timesteps)
+    say("lowering to integers and certifying")
     integers = lower(network, LoweringOptions(input_bits=input_bits))
     check_integer_network(integers)
+    say("planning")
     plan = make_plan(integers, prefix)
     check_plan(plan)
     activity = None if calibration is None else measure(network, integers, calibration, progress)
@@ -90,7 +95,9 @@ def compile(  # noqa: A001 - qpsnn_codegen.compile() is what it is called
     }
     options = " ".join(f"--{key.replace('_', '-')} {value}" for key, value in chosen.items())
     report = summarize(plan, activity, options)
+    say("computing golden vectors")
     golden = make_golden(integers, calibration)
+    say("writing C")
     files = render(plan, golden=golden, report=report, options=options, weights_in=weights_in)
     return Compilation(network=network, integers=integers, plan=plan, activity=activity, report=report, files=files)
 

@@ -88,8 +88,8 @@ def residual() -> Network:
     sketch.add("sum", current, branch)
     sketch.neuron("if")
     sketch.conv("conv2", 6, 4)
-    sketch.norm("norm2")
     sketch.max_pool("pool", Window(kernel=(2, 2), padding=(1, 1)))
+    sketch.norm("norm2")
     sketch.neuron("if2", reset="none")
     sketch.average_pool("average")
     sketch.flatten()
@@ -119,13 +119,14 @@ def counts() -> Network:
 
 
 def wide() -> Network:
-    """Counts beyond 8 bits, and a table of 8-bit values is in another case: here every map is 16 bits wide."""
+    """Counts beyond 8 bits, maps of several words per pixel, and potentials of many classes."""
     sketch = Sketch(seed=15, timesteps=3, decay=0.25)
     sketch.events((2, 5, 5), most=250)
     sketch.average_pool("sums", Window(kernel=(2, 2)))
     sketch.conv("conv1", 4, 8, (2, 2), padding=(1, 1), gain=0.01)
     sketch.neuron("lif1")
     sketch.shortcut("widened", 1, 30, 1, source="lif1")
+    sketch.max_pool("pool", Window(kernel=(1, 2)))
     sketch.conv("conv2", 5, 4, (2, 2), padding=(0, 0))
     sketch.neuron("lif2", decay=0.5)
     sketch.average_pool("average")
@@ -196,7 +197,7 @@ def at_thresholds(network: IntegerNetwork, inputs: NDArray[np.uint8]) -> Integer
 
 
 def _charged(network: IntegerNetwork, node: IntegerNeuron, inputs: NDArray[np.uint8]) -> tuple[Integers, Integers]:
-    """Membranes ``[C, values]`` at the first comparison, and at the second where the first was no larger."""
+    """Membranes ``[C, values]`` at the first comparison and at the second, had none passed the threshold before."""
     seen: list[tuple[Integers, ...]] = []
 
     def observe(name: str, arguments: tuple[Integers, ...], result: Integers) -> None:
@@ -208,15 +209,18 @@ def _charged(network: IntegerNetwork, node: IntegerNeuron, inputs: NDArray[np.ui
     arguments = [np.concatenate(parts) for parts in zip(*seen, strict=True)]
     first, second = (resting.trajectory(steps, *arguments)[1].swapaxes(0, 1) for steps in (1, 2))
     channels = len(node.threshold)
-    return first.reshape(channels, -1), np.maximum(first, second).reshape(channels, -1)
+    return first.reshape(channels, -1), second.reshape(channels, -1)
 
 
 def _near(charged: tuple[Integers, Integers], before: Integers) -> Integers:
     """Per channel the middle of what was observed, at the first or second comparison, minus, plus or plus no 1."""
     result = before.copy()
+    first, second = charged
     for c in range(len(result)):
-        values = np.sort(charged[c % 2][c])
-        result[c] = values[len(values) // 2] + (c % 3) - 1
+        # A neuron whose second membrane is the larger did not spike before it, with a threshold in between.
+        later = second[c][second[c] > first[c] + 1]
+        values = np.sort(later if c % 2 and len(later) else first[c])
+        result[c] = values[len(values) // 2] + (c // 2 % 3) - 1
     return result
 
 

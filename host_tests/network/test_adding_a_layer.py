@@ -18,9 +18,7 @@ COPIED = ("qpsnn_codegen", "firmware", "templates")
 KERNEL = "firmware/runtime/qps_invert.c"
 KINDS = "qpsnn_codegen/kinds/__init__.py"
 
-_BLOCK = re.compile(
-    r"^\*\*`(?P<path>[^`]+)`\*\*\n\n```(?P<language>\w+)\n(?P<text>.*?)^```$", re.MULTILINE | re.DOTALL
-)
+_BLOCK = re.compile(r"^\*\*`(?P<path>[^`]+)`\*\*\n\n```(?P<language>\w+)\n(?P<text>.*?)^```$", re.MULTILINE | re.DOTALL)
 
 
 @dataclass(frozen=True)

@@ -16,6 +16,7 @@ from qpsnn_codegen.cli.running import evaluate_command, simulate_command, verify
 from qpsnn_codegen.errors import QpsnnError, UsageError
 from qpsnn_codegen.version import __version__
 
+_PROGRAM = "qpsnn-codegen"
 _INTERRUPTED = 130
 _BROKEN_PIPE = 141
 """What a shell reports of a command that SIGPIPE ended: the answer, yes or no, was not read to its end."""
@@ -71,13 +72,14 @@ for _command in (
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run the command line; every error a user can cause is one line on standard error."""
     try:
-        code = cli.main(args=None if arguments is None else list(arguments), standalone_mode=False)
+        words = None if arguments is None else list(arguments)
+        code = cli.main(args=words, prog_name=_PROGRAM, standalone_mode=False)
     except QpsnnError as error:
         _fail(str(error), error.exit_code)
     except click.exceptions.Abort:
         _fail("interrupted", _INTERRUPTED)
     except click.ClickException as error:
-        context = error.ctx.command_path if isinstance(error, click.UsageError) and error.ctx else "qpsnn-codegen"
+        context = error.ctx.command_path if isinstance(error, click.UsageError) and error.ctx else _PROGRAM
         _fail(f"{' '.join(error.format_message().split())} (see '{context} --help')", 2)
     except KeyboardInterrupt:
         _fail("interrupted", _INTERRUPTED)

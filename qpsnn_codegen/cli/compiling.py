@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 import click
 
 from qpsnn_codegen.arrays import read_inputs
-from qpsnn_codegen.cli.progress import progress_bar
+from qpsnn_codegen.cli.progress import status_line
 from qpsnn_codegen.emit.folder import check_destination
 from qpsnn_codegen.report.table import compilation_text, table
 
@@ -72,20 +73,35 @@ def compile_command(
     from qpsnn_codegen import pipeline  # noqa: PLC0415 - numpy takes a moment; --help should not wait for it
 
     check_destination(output, force=force)
-    network = pipeline.load(model, timesteps)
-    data = None if calibrate is None else calibration_inputs(calibrate, network)[:samples]
-    with progress_bar(0 if data is None else len(data), "calibrating") as advance:
+    with status_line() as say:
+        say("loading")
+        network = pipeline.load(model, timesteps)
+        data = None if calibrate is None else calibration_inputs(calibrate, network)[:samples]
         compilation = pipeline.compile(
             network,
             name=pipeline.default_name(model) if name is None else name,
             calibration=data,
             weights_in=weights_in,
             input_bits=8 if input_bits == "8" else 16,
-            progress=advance,
+            progress=_counter(say, 0 if data is None else len(data)),
+            say=say,
         )
-    compilation.write(output, force=force)
+        say("writing the folder")
+        compilation.write(output, force=force)
     click.echo(compilation_text(compilation.report))
     click.echo(f"wrote  {output}  (next: qpsnn-codegen verify {output})")
+
+
+def _counter(say: Callable[[str], None], total: int) -> Callable[[int], None]:
+    """Tell how many of the calibration samples are done."""
+    done = 0
+
+    def advance(count: int) -> None:
+        nonlocal done
+        done += count
+        say(f"calibrating, {done} of {total}")
+
+    return advance
 
 
 def calibration_inputs(source: str, network: Network) -> NDArray[Any]:

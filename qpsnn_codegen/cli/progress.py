@@ -1,4 +1,4 @@
-"""Progress bars for whatever may take more than a second; they show on a terminal only, and only after a moment."""
+"""Progress of whatever may take more than a second; it shows on a terminal only, and only after a moment."""
 
 from __future__ import annotations
 
@@ -7,13 +7,27 @@ from contextlib import contextmanager
 
 from tqdm import tqdm
 
+_DELAY = 0.7
+
 
 @contextmanager
 def progress_bar(total: int, what: str, unit: str = "input") -> Iterator[Callable[[int], None]]:
     """Yield a function to be called with the number of items just done."""
-    with tqdm(total=total, desc=what, unit=unit, leave=False, delay=0.7, disable=None) as bar:
-        yield lambda done: _advance(bar, done)
+    with tqdm(total=total or None, desc=what, unit=unit, leave=False, delay=_DELAY, disable=None) as bar:
+
+        def advance(done: int) -> None:
+            bar.update(done)
+
+        yield advance
 
 
-def _advance(bar: tqdm, done: int) -> None:
-    bar.update(done)
+@contextmanager
+def status_line() -> Iterator[Callable[[str], None]]:
+    """Yield a function to be called with what is being done now, for work whose steps are unlike."""
+    with tqdm(bar_format="{desc} ... ({elapsed})", leave=False, delay=_DELAY, disable=None) as bar:
+
+        def say(step: str) -> None:
+            bar.set_description_str(step)
+            bar.update()
+
+        yield say

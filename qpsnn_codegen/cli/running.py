@@ -9,10 +9,9 @@ from typing import Any
 import click
 
 from qpsnn_codegen.arrays import read_inputs
-from qpsnn_codegen.cli.progress import progress_bar
+from qpsnn_codegen.cli.progress import progress_bar, status_line
 from qpsnn_codegen.errors import OutputError
 
-_BATCH = 256
 
 
 @click.command(
@@ -127,8 +126,10 @@ def evaluate_command(ctx: click.Context, *, model: Path, data: str, limit: int |
 
     dataset = open_dataset(data)
     images, labels = dataset.test_images[:limit], dataset.test_labels[:limit]
+    with status_line() as say:
+        compilation = pipeline.compile(model, say=say)
     with progress_bar(len(images), "evaluating") as advance:
-        result = compare_on(model, pipeline.compile(model), images, labels, cc=cc, progress=advance)
+        result = compare_on(model, compilation, images, labels, cc=cc, progress=advance)
     rows = [
         ["float model (torch, float32)", f"{result.float_correct / len(labels):.2%}", ""],
         ["integer reference (numpy)", f"{result.reference_correct / len(labels):.2%}", ""],
