@@ -60,6 +60,8 @@ def read_inputs(path: Path, shape: Shape) -> NDArray[Any]:
         raise DataError(str(path), f"cannot be read ({error.strerror or error})", "give an .npy or .npz file") from None
     except DAMAGE:
         raise DataError(str(path), "is no readable .npy or .npz file", "write it with numpy.save") from None
+    if values.ndim == 0:
+        raise DataError(str(path), "holds a single value", "give an array of inputs, the samples first")
     if values.ndim == 3 and shape[0] == 1 and values.shape[1:] == shape[1:]:
         values = values[:, None]
     return values

@@ -56,10 +56,9 @@ def measure(
     outcome = run_reference(integers, samples, trace=True, progress=progress, observe=observe)
     count = len(samples)
     open_layers = [c.layer for c in integers.certificates if c.status != "certified"]
-    known = {node.name for node in network.nodes}
     changed: dict[str, tuple[int, int]] = {}
     if open_layers:
-        _, real = network.run(samples, record=[name for name in open_layers if name in known])
+        _, real = network.run(samples, record=open_layers)
         for name, spikes in real.items():
             integer = outcome.spikes[name].reshape(spikes.shape)
             changed[name] = (int((integer != spikes).sum()), spikes.size)

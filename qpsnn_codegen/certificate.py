@@ -44,6 +44,7 @@ class RealNeuron:
         gain: r, the weight of one unit of the shortcut.
         strict: spikes at ``>`` (else at ``>=``).
         decay: λ as the firmware applies it, 0 < λ <= 1. Only a power of two can be certified.
+        decay_error: how far that is from the network's λ.
         low, high: bounds of A per channel, low <= 0 <= high.
         shortcut_max: largest value of the shortcut; 0 without one.
     """
@@ -59,6 +60,7 @@ class RealNeuron:
     low: Integers
     high: Integers
     shortcut_max: int = 0
+    decay_error: Fraction = Fraction(0)
 
     @property
     def channels(self) -> int:
@@ -67,8 +69,9 @@ class RealNeuron:
 
     @property
     def provable(self) -> bool:
-        """Whether λ = 2^-k."""
-        return self.decay.numerator == 1 and self.decay.denominator & (self.decay.denominator - 1) == 0
+        """Whether λ = 2^-k, with a k that leaves room for at least one step."""
+        power = self.decay.denominator & (self.decay.denominator - 1) == 0
+        return self.decay.numerator == 1 and power and self.decay_shift <= _MAX_EXPONENT
 
     @property
     def decay_shift(self) -> int:
@@ -145,17 +148,19 @@ class Conditions:
     bound: NDArray[np.int64]
     least: NDArray[np.int64]
     most: NDArray[np.int64]
+    complete: bool
+    """Whether these are the comparisons of all timesteps; if not, nothing can be said of whole spike trains."""
 
     @property
     def decided(self) -> NDArray[np.bool_]:
-        """Channels [C] whose spikes do not depend on their input."""
+        """Channels [C] whose spikes do not depend on their input, as far as that is known."""
         settled = (self.bound > self.most) | (self.bound <= self.least)
-        return np.asarray(settled.all(axis=1))
+        return np.asarray(settled.all(axis=1) & self.complete)
 
     @property
     def silent(self) -> NDArray[np.bool_]:
-        """Channels [C] that never spike."""
-        return np.asarray((self.bound > self.most).all(axis=1))
+        """Channels [C] that never spike, as far as that is known."""
+        return np.asarray((self.bound > self.most).all(axis=1) & self.complete)
 
 
 def conditions(real: RealNeuron, timesteps: int) -> Conditions:
@@ -185,7 +190,10 @@ def conditions(real: RealNeuron, timesteps: int) -> Conditions:
             exact = (theta << (k * (t + 1))) - trace
             first = exact // divisor + 1 if real.strict else -(-exact // divisor)
             bound[c, j] = min(max(first, int(least[c, j])), int(most[c, j]) + 1)
-    return Conditions(step=step, own=own, past=past, count=count, bound=bound, least=least, most=most)
+    complete = int(step.max()) + 1 == timesteps
+    return Conditions(
+        step=step, own=own, past=past, count=count, bound=bound, least=least, most=most, complete=complete
+    )
 
 
 def _histories(real: RealNeuron, timesteps: int) -> tuple[Integers, Integers, Integers]:
@@ -201,6 +209,9 @@ def _histories(real: RealNeuron, timesteps: int) -> tuple[Integers, Integers, In
         if k * (t + 1) > _MAX_EXPONENT:
             break
         if t > 0:
+            # Never fewer than before: what would be too many need not be made, be it gigabytes.
+            if total + len(own) * len(past) > MAX_CONDITIONS:
+                break
             if real.reset == "soft":
                 own = np.unique(np.concatenate([own, own + (np.int64(1) << (k * (t - 1)))]))
             units = np.arange(real.shortcut_max + 1, dtype=np.int64) << (k * t)
@@ -221,6 +232,8 @@ def proven_steps(real: RealNeuron, integers: NeuronIntegers, timesteps: int) -> 
     """
     facts = conditions(real, timesteps)
     agree = _integer_bound(real, integers, facts) == facts.bound
+    if real.decay_shift:  # β has been folded; one left over is in no comparison
+        agree &= (integers.bias == 0)[:, None]
     last = np.where(agree, timesteps, facts.step[None, :])
     reach = int(facts.step.max()) + 1
     return np.asarray(np.minimum(last.min(axis=1), reach), dtype=np.int64)
@@ -351,8 +364,7 @@ def _search_threshold(
         open_channels = open_channels[~solved]
         if len(open_channels) == 0 or (moves_bias and not any(real.bias)):
             break
-    complete = int(facts.step.max()) + 1 == timesteps
-    proven = real.channels - len(open_channels) if complete else 0
+    proven = real.channels - len(open_channels) if facts.complete else 0
     return replace(start, threshold=threshold, rest=rest, bias=bias), proven
 
 
@@ -408,17 +420,22 @@ def _relative_error(real: RealNeuron, integers: NeuronIntegers, timesteps: int, 
     worst = 0.0
     for c in range(real.channels):
         threshold = real.threshold[c]
-        if threshold is None or min(threshold * unit, int(integers.threshold[c])) > int(reach[c]):
-            continue  # out of reach in both networks, however it is rounded
+        if threshold is None:
+            continue
 
         def off(exact: Fraction, stored: int) -> Fraction:
             return abs(exact - Fraction(stored, unit))
 
+        # A wrong λ errs by its distance times the potential, which is the membrane and the center it leaves out.
+        potential = Fraction(int(reach[c]), unit) + abs(real.drop[c] - threshold)
         per_step = Fraction(1, unit) + off(real.bias[c], int(integers.bias[c])) + input_error[c]
-        per_step += off(real.gain[c], int(integers.gain[c])) * real.shortcut_max
+        per_step += off(real.gain[c], int(integers.gain[c])) * real.shortcut_max + real.decay_error * potential
         if real.reset == "soft":
             per_step += off(real.drop[c], int(integers.drop[c]))
-        total = per_step * steps + off(real.rest[c], int(integers.rest[c])) + off(threshold, int(integers.threshold[c]))
+        membrane = per_step * steps + off(real.rest[c], int(integers.rest[c]))
+        if min(threshold, Fraction(int(integers.threshold[c]), unit)) > Fraction(int(reach[c]), unit) + membrane:
+            continue  # out of reach in both networks, however it is rounded
+        total = membrane + off(threshold, int(integers.threshold[c]))
         scale = abs(real.drop[c])
         worst = max(worst, float(total / scale) if scale else float("inf"))
     return worst

@@ -42,6 +42,10 @@ def settle(scale: FractionArray, real_in_units: Callable[[FractionArray], RealNe
             )
         return unit
     truth = conditions(replace(real, low=np.where(zero, 0, real.low), high=np.where(zero, 0, real.high)), timesteps)
+    if zero.any() and not truth.complete:
+        raise ValueError(
+            f"channel {int(np.flatnonzero(zero)[0])} has a gain of zero, over too many timesteps to fix its train"
+        )
     undecided = np.flatnonzero(truth.decided)
     base = 2 ** max(int(abs(real.drop[0] * unit[0])).bit_length(), 1)
     for exponent in range(_SMALLEST):

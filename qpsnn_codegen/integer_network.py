@@ -61,7 +61,7 @@ class IntegerNode(ABC):
     spikes: ClassVar[bool] = False
     """Whether the node has spikes for a trace to show."""
     channelwise: ClassVar[bool] = False
-    """Whether channel c of the output depends on channel c of the only input alone."""
+    """Whether channel c of the output depends on channel c of the only input alone, and is zero where that is."""
     planar: ClassVar[bool] = False
     """Whether its map is stored channel by channel, like an image, rather than pixel by pixel."""
 
@@ -96,6 +96,11 @@ class IntegerNode(ABC):
     def select_inputs(self, keep: Integers) -> IntegerNode | None:
         """The node without all other input channels, which are zero; ``None`` if it cannot."""
         return None
+
+    @property
+    def verdict(self) -> str:
+        """What the report says of the output of a stage that does not spike."""
+        return "exact"
 
     @property
     def note(self) -> str:

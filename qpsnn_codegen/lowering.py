@@ -20,6 +20,9 @@ from qpsnn_codegen.integer_network import IntegerNetwork, IntegerNode, IntegerTy
 from qpsnn_codegen.network import Network, consumers
 from qpsnn_codegen.silent_channels import remove_silent
 
+MAX_SIZE = 2**16 - 1
+"""Largest number of channels, rows or columns: C holds them in 16 bits."""
+
 FractionArray = NDArray[Any]
 """Object array [C] of :class:`fractions.Fraction`."""
 
@@ -107,7 +110,14 @@ class Draft:
 
     def add(self, node: IntegerNode) -> IntegerType:
         """Append a node, or put it in the place of the one with its name."""
-        self.types[node.name] = node.output_type(*(self.types[name] for name in node.inputs))
+        kind = node.output_type(*(self.types[name] for name in node.inputs))
+        if max(kind.shape) > MAX_SIZE:
+            raise LoweringError(
+                f"layer {node.name}",
+                f"gives a map of {'x'.join(map(str, kind.shape))}; channels, height and width end at {MAX_SIZE}",
+                "split the layer",
+            )
+        self.types[node.name] = kind
         self.nodes[node.name] = node
         return self.types[node.name]
 

@@ -7,7 +7,7 @@ Every loader produces a :class:`Network`; nothing after it knows what file it ca
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -55,6 +55,10 @@ class Node(ABC):
     def execute(self, *inputs: Floats, timesteps: int) -> Floats:
         """The node in real numbers: arrays ``[N, T, C, H, W]`` in, the same out, all float64."""
 
+    def inner_spikes(self, *inputs: Floats) -> Mapping[str, Callable[[], Floats]]:
+        """Spikes ``[N, T, C, H, W]`` of neurons that are part of this node, by their own name, when asked for."""
+        return {}
+
     @abstractmethod
     def lower(self, draft: Draft, *inputs: Signal) -> Signal:
         """Add the node's integers to ``draft`` and say how its real output follows from them."""
@@ -95,7 +99,7 @@ class Network:
 
         Args:
             inputs: raw values, ``[N, C, H, W]`` (images) or ``[N, T, C, H, W]`` (spikes).
-            record: names of nodes whose outputs to return.
+            record: names of nodes, or of neurons inside a node, whose outputs to return.
 
         Returns:
             Logits ``[N, K]``, and ``name -> [N, T, C, H, W]`` for the recorded nodes.
@@ -111,6 +115,7 @@ class Network:
             values[node.name] = node.execute(*arguments, timesteps=self.timesteps)
             if node.name in wanted:
                 kept[node.name] = values[node.name]
+            kept |= {name: train() for name, train in node.inner_spikes(*arguments).items() if name in wanted}
             for name in node.inputs:
                 if last_use[name] == node.name:
                     values.pop(name, None)

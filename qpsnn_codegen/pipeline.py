@@ -14,7 +14,7 @@ from qpsnn_codegen.emit.c_literals import check_model_name
 from qpsnn_codegen.emit.folder import write_folder
 from qpsnn_codegen.emit.golden import make_golden
 from qpsnn_codegen.emit.render import render
-from qpsnn_codegen.errors import UsageError
+from qpsnn_codegen.errors import DataError, UsageError
 from qpsnn_codegen.integer_network import IntegerNetwork, check_integer_network
 from qpsnn_codegen.lowering import LoweringOptions, lower
 from qpsnn_codegen.network import Network, check_network
@@ -86,6 +86,8 @@ def compile(  # noqa: A001 - qpsnn_codegen.compile() is what it is called
     say("planning")
     plan = make_plan(integers, prefix)
     check_plan(plan)
+    if calibration is not None and not len(calibration):
+        raise DataError("calibration", "holds no inputs", "give at least one")
     activity = None if calibration is None else measure(network, integers, calibration, progress)
     chosen = {
         "name": prefix,

@@ -12,7 +12,7 @@ static qps_model_input_t input[QPS_MODEL_INPUT_SIZE];
 static int32_t logits[QPS_MODEL_CLASSES];
 
 #if QPS_TRACE
-static uint32_t traced[QPS_MODEL_TRACE_WORDS];
+static uint32_t traced[QPS_MODEL_TRACE_WORDS + 1U]; /* a network may have nothing to trace */
 static const qps_model_trace_t trace_table[QPS_MODEL_TRACE_LAYERS + 1U] = QPS_MODEL_TRACE_TABLE;
 
 void qps_trace(uint32_t layer, uint32_t t, uint32_t y, uint32_t x, const uint32_t *spikes, uint32_t words)

@@ -81,7 +81,7 @@ USAGE: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
     "train_layout_empty": ((*TRAIN, "--layout", ""), ("--layout",)),
     "train_pools": ((*TRAIN, "--layout", "4,M,M,M,M"), ("pools",)),
     "train_hidden_of_cnn": ((*TRAIN, "--hidden", "16"), ("hidden",)),
-    "train_hidden_pool": ((*TRAIN, "--arch", "mlp", "--hidden", "16,M"), ("M",)),
+    "train_hidden_pool": ((*TRAIN, "--arch", "mlp", "--hidden", "16,M"), ("--hidden", "'M'")),
     "train_epochs": ((*TRAIN, "--epochs", "-1"), ("epochs",)),
     "train_rate": ((*TRAIN, "--lr", "nan"), ("learning_rate",)),
     "train_batch": ((*TRAIN, "--batch", "0"), ("batch",)),

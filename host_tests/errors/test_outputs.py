@@ -3,17 +3,26 @@
 from __future__ import annotations
 
 import functools
-import json
 import os
 import resource
 import shutil
 import subprocess
+import tempfile
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from host_tests.errors.command import COMMAND, Result, Workplace, call, call_ok, check_message, contents, run
+from host_tests.errors.command import (
+    COMMAND,
+    Result,
+    Workplace,
+    call,
+    call_limited,
+    check_message,
+    contents,
+    run,
+)
 
 FULL = "No space left on device"
 
@@ -79,57 +88,53 @@ def test_failure_makes_no_parents(workplace: Workplace) -> None:
 # --- disk full
 
 
-def small_files(limit: int) -> functools.partial[None]:
-    """Child processes may write no file larger than this."""
-    return functools.partial(resource.setrlimit, resource.RLIMIT_FSIZE, (limit, limit))
-
-
-def limited(*arguments: object) -> Result:
-    return run(*arguments, before=small_files(4096))
+def run_limited(*arguments: object) -> Result:
+    """In a process of its own that may write no file of more than 4 KB."""
+    limit = functools.partial(resource.setrlimit, resource.RLIMIT_FSIZE, (4096, 4096))
+    return run(*arguments, before=limit)
 
 
 def test_files_cannot_grow_while_compiling(workplace: Workplace) -> None:
     model = workplace.model()
-    workplace.refuses(model, "-o", "out", says=("out: ", "cannot be written", "ulimit"), runner=limited)
-    workplace.refuses(model, "-o", "a/b/c", says=("a/b/c: ", "cannot be written"), runner=limited)
+    says = ("out: ", "cannot be written", "ulimit")
+    workplace.refuses(model, "-o", "out", says=says, runner=run_limited)
+    workplace.refuses(model, "-o", "out", says=says, runner=call_limited)
+    workplace.refuses(model, "-o", "a/b/c", says=("a/b/c: ", "cannot be written"), runner=call_limited)
     workplace.firmware("old")
-    workplace.refuses(model, "-o", "old", "--force", says=("old: ", "cannot be written"), runner=limited)
+    workplace.refuses(model, "-o", "old", "--force", says=("old: ", "cannot be written"), runner=call_limited)
 
 
 def test_files_cannot_grow_while_saving_a_model(workplace: Workplace) -> None:
-    options = ("--data", "digits", "--ratio", "0.5", "-o", "new.pt")
-    workplace.refuses("prune", workplace.model(), *options, says=("new.pt: ", "cannot be written"), runner=limited)
-    train = ("train", "--data", "digits", "--layout", "4,M", "--epochs", "1", "-o", "new.pt")
-    workplace.refuses(*train, says=("new.pt: ", "cannot be written"), runner=limited)
-    workplace.refuses(*train, "--state", "state", says=("state: ", "cannot be written"), runner=limited)
+    says = ("new.pt: ", "cannot be written")
+    train = ("train", "--data", "digits", "--layout", "4,M", "-T", "1", "--epochs", "1", "-o", "new.pt")
+    prune = ("prune", workplace.model(), "--data", "digits", "--ratio", "0", "-o", "new.pt")
+    workplace.refuses(*prune, says=says, runner=call_limited)
+    workplace.refuses(*train, says=says, runner=call_limited)
+    workplace.refuses(*train, "--state", "run.state", says=("run.state: ", "written"), runner=call_limited)
 
 
-def test_files_cannot_grow_while_running_c(workplace: Workplace) -> None:
+def test_files_cannot_grow_while_building(workplace: Workplace) -> None:
     folder = workplace.firmware()
-    workplace.refuses("verify", folder, runner=limited)
     np.save("inputs.npy", np.zeros((1, 1, 8, 8), dtype=np.uint8))
-    workplace.refuses("simulate", folder, "inputs.npy", "-o", "out.npz", runner=limited)
+    workplace.refuses("verify", folder, runner=call_limited)
+    workplace.refuses("simulate", folder, "inputs.npy", "-o", "out.npz", runner=call_limited)
 
 
-def test_results_do_not_fit(workplace: Workplace) -> None:
-    """The C runs; its answers are more than a file may hold."""
+# With these limits the C can be built, and then ...
+@pytest.mark.parametrize(("limit", "count"), [(100_000, 3_000), (1_000_000, 12_000)], ids=["packed_inputs", "results"])
+def test_files_cannot_grow_while_simulating(limit: int, count: int, workplace: Workplace) -> None:
     folder = workplace.firmware()
-    inputs = np.random.default_rng(1).integers(0, 256, (12_000, 1, 8, 8)).astype(np.uint8)
+    inputs = np.random.default_rng(1).integers(0, 256, (count, 1, 8, 8)).astype(np.uint8)
     np.save("inputs.npy", inputs)
     arguments = ("simulate", folder, "inputs.npy", "-o", "out.npz", "--trace")
-    # Above the host program and its packed inputs (768 KB), below the trace.
-    workplace.refuses(
-        *arguments,
-        says=("out.npz: ", "cannot be written"),
-        runner=lambda *a: run(*a, before=small_files(1_000_000)),
-    )
+    workplace.refuses(*arguments, runner=functools.partial(call_limited, limit=limit))
 
 
-def test_inputs_for_the_program_do_not_fit(workplace: Workplace) -> None:
+def test_no_file_can_be_written_at_all(workplace: Workplace) -> None:
+    """Python looks in many places for one that takes temporary files; here is none."""
     folder = workplace.firmware()
-    np.save("inputs.npy", np.zeros((3000, 1, 8, 8), dtype=np.uint8))
-    arguments = ("simulate", folder, "inputs.npy", "-o", "out.npz")
-    workplace.refuses(*arguments, runner=lambda *a: run(*a, before=small_files(100_000)))
+    tempfile.tempdir = None
+    workplace.refuses("verify", folder, says=("TMPDIR",), runner=functools.partial(call_limited, limit=0))
 
 
 @pytest.mark.parametrize("arguments", [("inspect", "MODEL"), ("--help",), ("verify", "FOLDER")])
@@ -156,67 +161,53 @@ def test_reader_of_the_output_is_gone(workplace: Workplace) -> None:
     assert (result.returncode, result.stderr) == (141, "")
 
 
-def test_no_folder_for_temporary_files(workplace: Workplace, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Python looks in many places; here is none it may write to."""
-    folder = workplace.firmware()
-    workplace.refuses("verify", folder, says=("TMPDIR",), runner=lambda *a: run(*a, before=small_files(0)))
+SMALL_DISK = """
+mount -t tmpfs -o size=64k tmpfs small || exit 77
+head -c 61440 /dev/zero > small/filler
+"$@"
+code=$?
+ls -A small > left
+exit $code
+"""
 
 
-def full_disk() -> tuple[str, ...]:
-    """A command that runs another with a file system of 64 KB at ``small``, or none if that is not permitted."""
-    script = 'mount -t tmpfs -o size=64k,nr_inodes=200 tmpfs small && "$@"; code=$?; ls -A small >&3; exit $code'
-    for options in (("-m",), ("-r", "-m")):
-        wrapper = ("unshare", *options, "sh", "-c", script, "sh")
-        probe = "exec 3>/dev/null; mkdir -p small; " + shutil.which("true", path="/bin:/usr/bin").__str__()
-        if not shutil.which("unshare"):
-            return ()
-        ready = ["unshare", *options, "sh", "-c", f"{probe} && mount -t tmpfs -o size=64k tmpfs small"]
-        if subprocess.run(ready, capture_output=True, check=False).returncode == 0:
-            return wrapper
-    return ()
-
-
-def test_disk_full(workplace: Workplace) -> None:
-    """A real full disk, where the system lets us mount one; the limits above stand in for it elsewhere."""
+@pytest.fixture
+def small_disk(workplace: Workplace) -> tuple[str, ...]:
+    """A command that runs another with a file system at ``small`` that has 4 KB left; lists its files in ``left``."""
     Path("small").mkdir()
-    wrapper = full_disk()
-    if not wrapper:
-        pytest.skip("no permission to mount a file system here; test_files_cannot_grow_* ran instead")
-    model = workplace.model()
+    for options in (("-m",), ("-r", "-m")):
+        wrapper = ("unshare", *options, "sh", "-c", SMALL_DISK, "sh")
+        if shutil.which("unshare"):
+            done = subprocess.run([*wrapper, "true"], capture_output=True, check=False)
+            if done.returncode == 0:
+                Path("left").unlink()
+                return wrapper
+    pytest.skip("no permission to mount a file system; test_files_cannot_grow_* stand in")
+
+
+@pytest.mark.slow
+def test_disk_full(workplace: Workplace, small_disk: tuple[str, ...]) -> None:
     np.save("inputs.npy", np.random.default_rng(1).integers(0, 256, (3000, 1, 8, 8)).astype(np.uint8))
-    folder = workplace.firmware()
+    model, folder = workplace.model(), workplace.firmware()
     before = contents(workplace.folder)
-    prune = ("prune", model, "--data", "digits", "--ratio", "0", "-o", "small/new.pt")
-    simulate = ("simulate", folder, "inputs.npy", "--trace", "-o", "small/out.npz")
-    fill = ("sh", "-c", 'head -c 60000 /dev/zero > small/other; "$@"; code=$?; rm small/other; exit $code', "sh")
-    for arguments, filled in (
-        ((model, "-o", "small/out"), ()),
-        ((model, "-o", "small/a/b/c"), ()),
-        (prune, fill),
-        (simulate, ()),
+    for arguments, where in (
+        ((model, "-o", "small/out"), "small/out: "),
+        (("prune", model, "--data", "digits", "--ratio", "0", "-o", "small/new.pt"), "small/new.pt: "),
+        (("simulate", folder, "inputs.npy", "--trace", "-o", "small/out.npz"), "small/out.npz: "),
     ):
-        left = Path("left")
-        left.touch()
-        with_list = ("sh", "-c", 'exec 3>left; exec "$@"', "sh")
-        result = run(*arguments, wrapper=(*with_list, *wrapper, *filled))
-        assert left.read_text() == "", "something was left on the full disk"
-        left.unlink()
-        check_message(result, f"{arguments[-1]}: ", FULL)
+        result = run(*arguments, wrapper=small_disk)
+        check_message(result, where, FULL)
+        assert Path("left").read_text() == "filler\n"
+        Path("left").unlink()
         assert contents(workplace.folder) == before
         assert workplace.leftovers() == []
 
 
-def test_temporary_folder_full(workplace: Workplace) -> None:
-    Path("small").mkdir()
-    wrapper = full_disk()
-    if not wrapper:
-        pytest.skip("no permission to mount a file system here")
+def test_disk_of_temporary_files_full(workplace: Workplace, small_disk: tuple[str, ...]) -> None:
     folder = workplace.firmware()
-    arguments = ("sh", "-c", 'exec 3>/dev/null; exec "$@"', "sh", *wrapper)
-    result = run("verify", folder, wrapper=arguments, environment={"TMPDIR": "small"})
+    result = run("verify", folder, wrapper=small_disk, environment={"TMPDIR": "small"})
     check_message(result, "space")
-    data = call_ok("inspect", workplace.model())
-    assert json.dumps(data)
+    assert Path("left").read_text() == "filler\n"
 
 
 def test_simulate_does_not_overwrite(workplace: Workplace) -> None:

@@ -148,6 +148,16 @@ def table() -> Network:
     return sketch.network()
 
 
+def plain() -> Network:
+    """No neurons at all: classes straight from the image."""
+    sketch = Sketch(seed=17, timesteps=3)
+    sketch.image((2, 3, 4))
+    sketch.flatten()
+    sketch.linear("fc", 3)
+    sketch.readout("mean")
+    return sketch.network()
+
+
 NETWORKS: Mapping[str, tuple[Callable[[], Network], LoweringOptions]] = {
     "image": (image, LoweringOptions()),
     "events": (events, LoweringOptions()),
@@ -155,6 +165,7 @@ NETWORKS: Mapping[str, tuple[Callable[[], Network], LoweringOptions]] = {
     "counts": (counts, LoweringOptions()),
     "wide": (wide, LoweringOptions()),
     "table": (table, LoweringOptions(input_bits=8)),
+    "plain": (plain, LoweringOptions()),
 }
 
 

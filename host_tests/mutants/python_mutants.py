@@ -67,19 +67,19 @@ REFERENCE_MUTANTS: tuple[PythonMutant, ...] = (
     ),
     *_mutants(
         conv.IntegerConv,
-        "_weights",
+        "execute",
         ("zero point dropped", " - self.zero_point", ""),
         ("multiplier dropped", "self.multiplier * ", ""),
     ),
     *_mutants(
         windows,
         "convolve",
-        ("groups in the wrong order", "frames[:, group * group_inputs", "frames[:, (groups - 1 - group) * group_inputs"),
+        ("groups in the wrong order", "part = frames[", "part = np.roll(frames, group_inputs, axis=1)["),
     ),
     *_mutants(
         windows.Window,
         "view",
-        ("stride ignored", "[..., ::sh, ::sw, ::dh, ::dw]", "[..., ::1, ::sw, ::dh, ::dw]"),
+        ("stride from the end", "[..., ::sh,", "[..., (windows.shape[-4] - 1) % sh :: sh,"),
         ("dilation ignored", "::dh, ::dw]", ": self.kernel[0], ::dw]"),
         ("padding on one side", "[(ph, ph), (pw, pw)]", "[(2 * ph, 0), (pw, pw)]"),
     ),

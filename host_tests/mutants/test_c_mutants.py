@@ -26,7 +26,7 @@ def test_the_shipped_kernels_pass(name: str) -> None:
     verdict = compare(expected()[name], c_outcome(name))
     assert verdict.first is None
     assert verdict.mismatches == 0
-    assert verdict.spikes > 0
+    assert verdict.spikes == sum(spikes.size for spikes in expected()[name].spikes.values())
 
 
 @pytest.mark.parametrize("mutant", C_MUTANTS, ids=lambda mutant: mutant.name.replace(" ", "-"))
@@ -53,8 +53,6 @@ def test_the_cases_use_every_integer_node() -> None:
 
 
 def test_thresholds_are_hit_exactly() -> None:
-    for name in NETWORKS:
-        hits = observed_hits(case(name).network, case(name).inputs)
-        assert sum(hits.values()) > 0, name
     total = [observed_hits(case(name).network, case(name).inputs) for name in NETWORKS]
+    assert [name for name, hits in zip(NETWORKS, total, strict=True) if not any(hits.values())] == ["plain"]
     assert all(sum(hits[away] for hits in total) > 50 for away in (-1, 0, 1))

@@ -18,6 +18,7 @@ def identify(mutant: PythonMutant) -> str:
     return mutant.title.replace(" ", "-")
 
 
+@pytest.mark.filterwarnings("ignore:invalid value encountered in cast")
 @pytest.mark.parametrize("mutant", REFERENCE_MUTANTS, ids=identify)
 def test_a_broken_reference_is_found(mutant: PythonMutant, monkeypatch: pytest.MonkeyPatch) -> None:
     tested = [(case(name), c_outcome(name)) for name in NETWORKS]

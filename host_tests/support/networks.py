@@ -90,6 +90,7 @@ class Edge:
     Attributes:
         fine, coarse: all its values are multiples of 2^-fine and at most 2^coarse, if the family is exact.
         stored: spikes or counts, not a current.
+        unit: one spike is worth 1; after an average it is worth less.
     """
 
     name: str
@@ -97,6 +98,7 @@ class Edge:
     fine: int
     coarse: float
     stored: bool = False
+    unit: bool = True
 
 
 def network_of(nodes: Sequence[Node], timesteps: int, classes: int = CLASSES) -> Network:
@@ -152,10 +154,10 @@ class _Builder:
     def name(self, kind: str) -> str:
         return f"{kind}{len(self.nodes)}"
 
-    def add(self, node: Node, shape: Shape, fine: int, coarse: float, *, stored: bool = False) -> Edge:
+    def add(self, node: Node, shape: Shape, fine: int, coarse: float, *, stored: bool = False, unit: bool = True) -> Edge:
         assert node.output_shape(*(self.shape_of(name) for name in node.inputs)) == shape
         self.nodes.append(node)
-        return Edge(name=node.name, shape=shape, fine=fine, coarse=coarse, stored=stored)
+        return Edge(name=node.name, shape=shape, fine=fine, coarse=coarse, stored=stored, unit=unit)
 
     def shape_of(self, name: str) -> Shape:
         shapes: dict[str, Shape] = {}
@@ -274,8 +276,8 @@ class _Builder:
         )
         return self.add(node, (outputs, 1, 1), max(edge.fine + fine, 4), edge.coarse + log2(features) / 2 + 2)
 
-    def batch_norm(self, edge: Edge) -> Edge:
-        """Gains of both signs; a few of zero, and a few far too small to matter."""
+    def batch_norm(self, edge: Edge, *, zero: bool = True) -> Edge:
+        """Gains of both signs; a few of zero (unless not ``zero``), and a few far too small to matter."""
         count = edge.shape[0]
         if self.family.exact:
             weight = self.rng.choice([-1.5, -1.0, -0.5, 0.5, 1.0, 1.0, 1.5, 2.0], count)
@@ -287,9 +289,11 @@ class _Builder:
             constants = self.rng.normal(0.1, 0.3, (2, count))
             variance = self.rng.uniform(0.2, 2, count)
             eps, tiny = 1e-5, float(self.pick(1e-3, 1e-6, 1e-12))
-        if self.decay in (0.5, 0.25, 1.0):
+        if zero and self.decay in (0.5, 0.25, 1.0):
             odd = self.rng.random(count)
             weight = np.where(odd < 0.08, 0.0, np.where(odd < 0.2, tiny * np.sign(weight), weight))
+            # A constant channel exactly on its threshold is refused, and meant to be; real constants are never there.
+            constants[0][odd < 0.08] += 2.0**-9
         node = BatchNorm(
             name=self.name("norm"),
             inputs=(edge.name,),
@@ -320,7 +324,7 @@ class _Builder:
             node = MaxPool(name=self.name("max"), inputs=(edge.name,), window=window)
         shape = node.output_shape(edge.shape)
         fine = edge.fine + (ceil(log2(size[0] * size[1])) if average else 0)
-        return self.add(node, shape, fine, edge.coarse, stored=edge.stored)
+        return self.add(node, shape, fine, edge.coarse, stored=edge.stored, unit=edge.unit and not average)
 
     def neuron_node(self, edge: Edge, name: str) -> Neuron:
         threshold = self.pick(1.0, 0.5, 1.5) if self.family.exact else self.pick(1.0, 1.0, 0.3, 0.7)
@@ -369,7 +373,7 @@ class _Builder:
         """Spikes, then weights whose current the same spikes join; or spikes joined to counts."""
         if not edge.stored:
             edge = self.block(edge)
-        if self.chance(30):
+        if edge.unit and self.chance(30):
             counts = self.sum(edge, self.neuron(self.batch_norm(self.conv_to(edge, edge.shape))))
             return self.pool(counts, average=True) if self.chance(40) else counts
         stride = self.pick(1, 2)
@@ -385,7 +389,7 @@ class _Builder:
                 pad_before=before,
                 pad_after=after,
             )
-            branch = self.add(node, shape, edge.fine, edge.coarse, stored=True)
+            branch = self.add(node, shape, edge.fine, edge.coarse, stored=True, unit=edge.unit)
         current = self.batch_norm(self.conv_to(edge, branch.shape, stride))
         parts = (branch, current) if self.draw(st.booleans()) else (current, branch)
         return self.neuron(self.sum(*parts))
@@ -409,14 +413,16 @@ class _Builder:
     def sum(self, left: Edge, right: Edge) -> Edge:
         node = Add(name=self.name("add"), inputs=(left.name, right.name))
         fine, coarse = max(left.fine, right.fine), max(left.coarse, right.coarse) + 1
-        return self.add(node, left.shape, fine, coarse, stored=left.stored and right.stored)
+        return self.add(
+            node, left.shape, fine, coarse, stored=left.stored and right.stored, unit=left.unit and right.unit
+        )
 
     def head(self, edge: Edge) -> Edge:
         """From a map to the currents of the classes."""
         if edge.shape[1:] != (1, 1) or self.chance(50):
             channels, height, width = edge.shape
             node = Flatten(name=self.name("flatten"), inputs=(edge.name,))
-            edge = self.add(node, (channels * height * width, 1, 1), edge.fine, edge.coarse, stored=edge.stored)
+            edge = self.add(node, (channels * height * width, 1, 1), edge.fine, edge.coarse, stored=edge.stored, unit=edge.unit)
         if self.chance(40):
             hidden = self.linear(edge, self.channels(1))
             edge = self.neuron(self.batch_norm(hidden) if self.chance(50) else hidden)
@@ -426,7 +432,7 @@ class _Builder:
         mode = self.pick("mean", "count", "last")
         neuron = None
         if self.chance(20):
-            edge = self.batch_norm(edge)
+            edge = self.batch_norm(edge, zero=mode != "last")
         if mode == "count":
             edge = self.neuron(edge)
         if mode == "last":

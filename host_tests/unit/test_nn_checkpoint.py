@@ -171,10 +171,7 @@ LIES: list[tuple[Edit, str]] = [
     (put(1, "surprise"), "unknown key 'surprise'"),
     *[(put(value, "timesteps"), "timesteps") for value in (0, 4097, True, 2.0, "4", None)],
     (put("video", "input", "kind"), "input: kind"),
-    *[
-        (put(value, "input", "shape"), "shape")
-        for value in ([1, 6], [1, 6, 0], [1, 6, 10**9], [1, 6, True], (1, 6, 6))
-    ],
+    *[(put(value, "input", "shape"), "shape") for value in ([1, 6], [1, 6, 0], [1, 6, 10**9], [1, 6, True], (1, 6, 6))],
     *[(put(value, "input", "divisor"), "divisor") for value in (0.0, -1.0, math.nan, math.inf, 16)],
     (put([0.1, 0.2], "input", "mean"), "mean"),
     (put([0.0], "input", "std"), "std"),
@@ -253,9 +250,7 @@ def test_a_file_that_lies(content: dict[str, Any], tmp_path: Path, edit: Edit, s
     assert says in message, message
 
 
-def test_a_tiny_storage_posing_as_a_huge_tensor_costs_no_memory(
-    content: dict[str, Any], tmp_path: Path
-) -> None:
+def test_a_tiny_storage_posing_as_a_huge_tensor_costs_no_memory(content: dict[str, Any], tmp_path: Path) -> None:
     huge = torch.zeros(1).expand(60000, 60000, 9, 9)
     message = refusal_of(content, put(huge, "tensors", "conv1.weight"), tmp_path / "a.pt")
     assert "shape" in message

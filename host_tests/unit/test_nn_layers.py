@@ -14,9 +14,12 @@ from qpsnn_codegen import nn
 from qpsnn_codegen.errors import UsageError
 
 GAMMAS: tuple[Any, ...] = ("mean", "max", "percentile")
-QUANTIZERS = [
-    nn.Quantizer(grid="rescaw", bits=bits, gamma=gamma) for bits in (8, 4, 2) for gamma in GAMMAS
-] + [nn.vanilla(4), nn.symmetric(8), nn.symmetric(8, per="layer"), nn.symmetric(2)]
+QUANTIZERS = [nn.Quantizer(grid="rescaw", bits=bits, gamma=gamma) for bits in (8, 4, 2) for gamma in GAMMAS] + [
+    nn.vanilla(4),
+    nn.symmetric(8),
+    nn.symmetric(8, per="layer"),
+    nn.symmetric(2),
+]
 
 
 def layer(network: nn.SpikingNetwork, name: str) -> Any:

@@ -23,9 +23,7 @@ class Everything(tnn.Module):
         super().__init__()
         self.stem = nn.QuantConv2d(2, 4, (3, 2), quantizer=nn.symmetric(8), padding=1, bias=True)
         self.norm = tnn.BatchNorm2d(4, affine=False)
-        self.fire = tnn.ModuleList(
-            [nn.LIF(), nn.IF(0.5, compare=">=", reset="soft"), nn.LIF(0.25, reset="none")]
-        )
+        self.fire = tnn.ModuleList([nn.LIF(), nn.IF(0.5, compare=">=", reset="soft"), nn.LIF(0.25, reset="none")])
         self.drop = tnn.Dropout(0.5)
         self.block = tnn.Sequential(
             nn.QuantConv2d(4, 6, 3, quantizer=Q4, stride=2, padding=2, dilation=2, groups=2),

@@ -59,9 +59,7 @@ def test_training_learns_and_a_seed_fixes_the_result() -> None:
 @pytest.mark.parametrize("optimizer", ["adam", "sgd"])
 def test_resuming_gives_the_same_as_not_stopping(tmp_path: Path, optimizer: Any) -> None:
     data = tiny()
-    options = nn.TrainingOptions(
-        epochs=5, batch=16, learning_rate=1e-2, shift=1.0, optimizer=optimizer, seed=1
-    )
+    options = nn.TrainingOptions(epochs=5, batch=16, learning_rate=1e-2, shift=1.0, optimizer=optimizer, seed=1)
     straight, stopped, resumed = model(), model(), model(seed=9)
     expected = nn.train(straight, data, options)
     state = tmp_path / "run.state"

@@ -96,7 +96,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         _abandon_output()
         sys.exit(_BROKEN_PIPE)
     except MemoryError:
-        _fail("out of memory: give fewer inputs at a time, or use a machine with more", 2)
+        _fail("memory: there is not enough; give fewer inputs at a time, or use a machine with more", 2)
     sys.exit(code if isinstance(code, int) else 0)
 
 

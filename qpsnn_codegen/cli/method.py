@@ -116,7 +116,7 @@ def train(
     if layout is not None:
         extra["layout"] = tuple(_width(entry, "--layout") for entry in layout.split(","))
     if hidden is not None:
-        extra["hidden"] = tuple(_width(entry, "--hidden") for entry in hidden.split(","))
+        extra["hidden"] = tuple(_width(entry, "--hidden", pools=False) for entry in hidden.split(","))
     model = build(
         arch,
         seed=options.seed,
@@ -263,15 +263,16 @@ def _check_state(state: Path | None, resume: bool) -> None:
         raise OutputError(str(state), "the file exists", "give --resume to continue from it, or delete it")
 
 
-def _width(entry: str, option: str) -> int | str:
-    if entry.strip() == "M":
+def _width(entry: str, option: str, *, pools: bool = True) -> int | str:
+    if pools and entry.strip() == "M":
         return "M"
     try:
         width = int(entry)
     except ValueError:
         width = 0
     if not 1 <= width <= 65536:
-        raise UsageError(option, f"entry {entry!r}", "give widths and M (max-pool): 16,M,32") from None
+        wanted = "give widths and M (max-pool): 16,M,32" if pools else "give widths: 128,64"
+        raise UsageError(option, f"entry {entry!r}", wanted)
     return width
 
 

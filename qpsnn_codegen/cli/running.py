@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import tempfile
 from pathlib import Path
 from typing import Any
@@ -11,7 +12,6 @@ import click
 from qpsnn_codegen.arrays import read_inputs
 from qpsnn_codegen.cli.progress import progress_bar, status_line
 from qpsnn_codegen.errors import OutputError
-
 
 
 @click.command(
@@ -51,18 +51,31 @@ def simulate_command(*, folder: Path, inputs: Path, output: Path, trace: bool, c
         "prediction": outcome.logits.argmax(axis=1),
         **{f"spikes/{layer}": spikes for layer, spikes in outcome.spikes.items()},
     }
+    _write_npz(output, arrays)
+    click.echo(f"wrote {output}: {len(samples):,} inputs, {', '.join(arrays)}")
+
+
+def _write_npz(output: Path, arrays: dict[str, Any]) -> None:
+    """Write the file whole or not at all; a trace is too large to be made in memory first."""
+    import numpy as np  # noqa: PLC0415 - as above
+
+    temporary: Path | None = None
     try:
         with tempfile.NamedTemporaryFile(dir=output.parent, prefix=".qpsnn-", delete=False) as file:
             temporary = Path(file.name)
-            try:
-                np.savez_compressed(file, **arrays)
-            except BaseException:
-                temporary.unlink()
-                raise
+            np.savez_compressed(file, **arrays)
+        umask = os.umask(0)
+        os.umask(umask)
+        # Temporary files are private; a result is an ordinary file.
+        temporary.chmod(0o666 & ~umask)
         temporary.replace(output)
-    except OSError as error:
-        raise OutputError(str(output), f"cannot be written ({error.strerror})", "choose another place") from None
-    click.echo(f"wrote {output}: {len(samples):,} inputs, {', '.join(arrays)}")
+    except BaseException as error:
+        if temporary is not None:
+            temporary.unlink(missing_ok=True)
+        if isinstance(error, OSError):
+            reason = f"cannot be written ({error.strerror or error})"
+            raise OutputError(str(output), reason, "choose another place") from None
+        raise
 
 
 @click.command(
@@ -86,12 +99,14 @@ def verify_command(ctx: click.Context, *, folder: Path, inputs: Path | None, cc:
     Golden vectors, adversarial and random inputs are always compared.
     """
     from qpsnn_codegen import storage  # noqa: PLC0415 - as above
+    from qpsnn_codegen.reference import check_inputs  # noqa: PLC0415
     from qpsnn_codegen.verification import verify_folder  # noqa: PLC0415
 
     samples = None
     if inputs is not None:
         network = storage.load(folder / "golden" / "network.npz")
         samples = read_inputs(inputs, network.nodes[0].output_type().shape)
+        check_inputs(network, samples)
     with progress_bar(0, "verifying") as advance:
         verdict = verify_folder(folder, inputs=samples, cc=cc, sanitize=sanitize, progress=advance)
     if verdict.first is not None:

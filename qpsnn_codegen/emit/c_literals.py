@@ -51,6 +51,8 @@ def check_model_name(name: str, where: str = "--name") -> str:
             f"{name!r} is no model name",
             "use a lower-case letter, then letters, digits and _ (48 at most)",
         )
+    if "_weights" in name:
+        raise UsageError(where, f"{name!r} may be a symbol of another model", "choose a name without '_weights'")
     if name in C_WORDS | _SYSTEM_NAMES or name.startswith(("qps_", "str", "mem", "int", "uint")) or name == "qps":
         raise UsageError(
             where,

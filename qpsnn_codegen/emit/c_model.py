@@ -59,7 +59,7 @@ class CModel:
         self.arrays: list[CArray] = []
         self.structs: list[CStruct] = []
         self._identifiers = identifiers([node.name for node in plan.network.nodes])
-        self._maps: set[str] = set()
+        self._sources: dict[str, str] = {}
         self._nodes = {node.name: node for node in plan.network.nodes}
         self._types = plan.network.types()
         self._trace = {node.name: index for index, node in enumerate(plan.network.spiking())}
@@ -84,7 +84,7 @@ class CModel:
 
     def weights(self, name: str, rows: NDArray[np.uint8], comment: str) -> str:
         """Declare packed weights (uint8 ``[rows, row_bytes]``) and return their symbol."""
-        symbol = f"{self.plan.name}_{self.symbol(name, 'codes')}"
+        symbol = f"{self.plan.name}_weights_{self._identifiers[name]}"
         self.arrays.append(CArray(symbol=symbol, ctype="uint8_t", values=rows, comment=comment, weights=True))
         return symbol
 
@@ -101,15 +101,17 @@ class CModel:
 
     def source(self, name: str) -> str:
         """Initializer of the ``qps_source_t`` that yields a node's values as currents."""
-        node = self._nodes[name]
+        # Two stages may read the same currents or the same map: its constants are declared once.
+        if name not in self._sources:
+            self._sources[name] = self._declare_source(self._nodes[name])
+        return self._sources[name]
+
+    def _declare_source(self, node: IntegerNode) -> str:
         if not node.stored:
             layer = node.describe(self)
             return f"{{{layer.function}, &{layer.symbol}}}"
-        symbol = self.symbol(name, "map")
-        if name not in self._maps:
-            self._maps.add(name)
-            fields = dict(self.plan.layouts[name].fields())
-            self.struct(name, "map", "qps_map_t", fields, f"the map {name} read as currents")
+        fields = dict(self.plan.layouts[node.name].fields())
+        symbol = self.struct(node.name, "map", "qps_map_t", fields, f"the map {node.name} read as currents")
         return f"{{qps_map_fill, &{symbol}}}"
 
     def range_comment(self, name: str) -> str:

@@ -73,4 +73,4 @@ def spike_checksums(network: IntegerNetwork, outcome: Outcome) -> NDArray[np.uin
     for node in network.spiking():
         words = pack_spikes(outcome.spikes[node.name].transpose(0, 1, 3, 4, 2)).astype("<u4")
         columns.append([zlib.crc32(sample.tobytes()) for sample in words])
-    return np.array(columns, dtype=np.uint32).reshape(len(columns), -1).T
+    return np.array(columns, dtype=np.uint32).reshape(len(columns), len(outcome.logits)).T

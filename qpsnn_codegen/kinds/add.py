@@ -35,7 +35,8 @@ class Add(Node):
             raise self.refuse("adds a flattened map to another", "add before flattening")
         stored = [draft.nodes[signal.node].stored for signal in inputs]
         scale = left.uniform_scale
-        if all(stored) and scale is not None and scale == right.uniform_scale:
+        signed = min(draft.types[signal.node].low.min() for signal in inputs) < 0
+        if all(stored) and not signed and scale is not None and scale == right.uniform_scale:
             total = draft.types[left.node].high.max() + draft.types[right.node].high.max()
             if total > 2**16 - 1:
                 raise self.cannot_lower(f"its counts reach {total}, beyond 16 bits", "put a neuron before it")

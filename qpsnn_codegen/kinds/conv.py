@@ -113,6 +113,9 @@ def lower_synapses(
         window=window,
         groups=groups,
     )
+    mirror = 2 * grid.zero_point // grid.multiplier
+    if codes.max() >= 2**grid.bits or mirror - int(codes.min()) >= 2**grid.bits:
+        raise node.refuse("has weight codes outside its grid", "quantize its weights again")
     source = draft.types[signal.node]
     worst = integer.worst_sum(source)
     if worst > INT32_MAX:
@@ -194,9 +197,13 @@ class IntegerConv(IntegerNode):
 
     def negated(self, channels: NDArray[np.bool_]) -> IntegerConv:
         """The same with A negated for some output channels, by complementing their codes."""
-        mirror = 2 * self.zero_point // self.multiplier
-        flipped = np.where(channels[:, None, None, None], mirror - self.codes.astype(np.int64), self.codes)
+        flipped = np.where(channels[:, None, None, None], self._mirror - self.codes.astype(np.int64), self.codes)
         return replace(self, codes=flipped.astype(np.uint8))
+
+    @property
+    def _mirror(self) -> int:
+        """What a code and its complement sum to."""
+        return 2 * self.zero_point // self.multiplier
 
     def select_outputs(self, keep: Integers) -> IntegerConv | None:
         return replace(self, codes=self.codes[keep]) if self.groups == 1 else None
@@ -205,11 +212,15 @@ class IntegerConv(IntegerNode):
         return replace(self, codes=self.codes[:, keep]) if self.groups == 1 else None
 
     def worst_sum(self, source: IntegerType) -> int:
-        """The largest magnitude of any intermediate: m Σ u s and z Σ s, before they are subtracted."""
+        """The largest magnitude of any intermediate: m Σ u s and z Σ s, before they are subtracted.
+
+        Whether a channel's codes are as they are or complemented, as a neuron may ask for later.
+        """
         reach = source.bound
         totals = self.codes.reshape(len(self.codes), -1).sum(axis=1, dtype=np.int64)
         fan_in = int(np.prod(self.codes.shape[1:]))
-        sums = max(int(totals.max()) * self.multiplier, self.zero_point * fan_in) * reach
+        largest = max(int(totals.max()), self._mirror * fan_in - int(totals.min()))
+        sums = max(largest * self.multiplier, self.zero_point * fan_in) * reach
         kind = self.output_type(source)
         return max(sums, kind.bound)
 

@@ -41,6 +41,8 @@ class Decay:
         if bits <= MAX_RATIO_BITS:
             return Decay(multiplier=exact.numerator, rounding=0, shift=bits), exact
         multiplier = min(max(round(exact * 2**31), 1), INT32_MAX)
+        if multiplier > 1 and multiplier & (multiplier - 1) == 0:
+            multiplier += 1  # a rounded λ must not look like a power of two, whose certificate would not be λ's
         return Decay(multiplier=multiplier, rounding=2**30, shift=31), Fraction(multiplier, 2**31)
 
     def apply(self, membrane: Integers) -> Integers:
@@ -88,14 +90,14 @@ class Neuron(Node):
         return self.trajectory(inputs[0])[0]
 
     def lower(self, draft: Draft, *inputs: Signal) -> Signal:
-        (signal,) = inputs
+        return self.lower_neurons(draft, inputs[0], potentials=False)
+
+    def lower_neurons(self, draft: Draft, signal: Signal, *, potentials: bool) -> Signal:
+        """Lower the neurons; ``potentials``: their membranes matter too, not only their spikes."""
         signal = draft.negate(signal, np.array([value < 0 for value in signal.scale]), self.name)
         decay, applied = Decay.of(self.decay)
         real_in_units = self._in_units(draft, signal, applied)
-        try:
-            unit = settle(signal.scale, real_in_units, draft.timesteps)
-        except ValueError as error:
-            raise self.cannot_lower(str(error), "remove that channel or give its batch-norm another gain") from None
+        unit = self._unit(draft, signal, real_in_units, potentials=potentials)
         real = real_in_units(unit)
         integers = search(real, draft.timesteps)
         if integers is None:
@@ -117,6 +119,26 @@ class Neuron(Node):
             flat=signal.flat,
             potential=Potential(real=real, unit=unit, center=self._center(signal, unit, applied)),
         )
+
+    def _unit(
+        self,
+        draft: Draft,
+        signal: Signal,
+        real_in_units: Callable[[FractionArray], RealNeuron],
+        *,
+        potentials: bool,
+    ) -> FractionArray:
+        """The real value of one unit of current, per channel."""
+        remedy = "remove that channel or give its batch-norm another gain"
+        if potentials:
+            # Any unit that leaves the spikes alone would do for them, but not for the membranes.
+            if not all(signal.scale):
+                raise self.cannot_lower("reads out the potential of a channel with a gain of zero", remedy)
+            return signal.scale
+        try:
+            return settle(signal.scale, real_in_units, draft.timesteps)
+        except ValueError as error:
+            raise self.cannot_lower(str(error), remedy) from None
 
     def _center(self, signal: Signal, unit: FractionArray, decay: Fraction) -> FractionArray:
         """c: the fixed point of the bias, which w = u - c leaves out; 0 for λ = 1."""
@@ -142,6 +164,7 @@ class Neuron(Node):
                 gain=tuple(gain),
                 strict=self.strict,
                 decay=decay,
+                decay_error=abs(Fraction(self.decay) - decay),
                 reset=self.reset,
                 low=np.minimum(kind.low, 0),
                 high=np.maximum(kind.high, 0),

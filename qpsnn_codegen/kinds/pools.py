@@ -27,6 +27,9 @@ def _pooled_shape(node: Node, window: Window, shape: Shape) -> Shape:
         )
     if any(2 * p > k for p, k in zip(window.padding, window.kernel, strict=True)):
         raise node.refuse("pads by more than half its window", "use a smaller padding")
+    inside = window.view(np.ones(shape[1:], dtype=np.int64)).sum(axis=(-2, -1))
+    if inside.min() == 0:
+        raise node.refuse("has windows that lie outside the map altogether", "use a smaller padding or dilation")
     return shape[0], height, width
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from fractions import Fraction
 from typing import Any, ClassVar, Literal
@@ -45,6 +46,10 @@ class Readout(Node):
         total = values.sum(axis=1)
         return np.asarray(total / timesteps if self.mode == "mean" else total)
 
+    def inner_spikes(self, *inputs: Floats) -> Mapping[str, Callable[[], Floats]]:
+        neuron = self.neuron
+        return {} if neuron is None else {neuron.name: lambda: neuron.trajectory(inputs[0])[0]}
+
     def lower(self, draft: Draft, *inputs: Signal) -> Signal:
         (signal,) = inputs
         if draft.types[signal.node].shape[1:] != (1, 1):
@@ -67,7 +72,7 @@ class Readout(Node):
     def _lower_last(self, draft: Draft, signal: Signal) -> Signal:
         if self.neuron is None or signal.branch is not None:
             raise self.refuse("reads potentials of something other than the last neurons", "put it behind LIF or IF")
-        signal = self.neuron.lower(draft, signal)
+        signal = self.neuron.lower_neurons(draft, signal, potentials=True)
         potential, node = signal.potential, draft.remove(signal.node)
         if potential is None or not isinstance(node, IntegerNeuron):
             raise InternalError(f"layer {self.name}", "lost its neurons")
@@ -114,10 +119,14 @@ class Readout(Node):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Rescale:
-    """logit = (value * multiplier + half) / 2^shift + offset, or value + offset where all classes share one scale."""
+    """logit = (value * multiplier + half) / 2^shift + offset, or value + offset where all classes share one scale.
+
+    ``exact``: nothing had to be rounded.
+    """
 
     multiplier: Integers | None
     offset: Integers
+    exact: bool
 
     @staticmethod
     def of(scale: FractionArray, offset: FractionArray) -> tuple[Rescale, Fraction]:
@@ -127,7 +136,8 @@ class Rescale:
         same = all(value == unit for value in scale)
         multiplier = np.array([round(value / unit * 2**RESCALE_SHIFT) for value in scale], dtype=np.int64)
         shifted = np.array([min(max(round(value / unit), -(2**40)), 2**40) for value in offset], dtype=np.int64)
-        return Rescale(multiplier=None if same else multiplier, offset=shifted), unit
+        exact = same and all(value / unit == stored for value, stored in zip(offset, shifted.tolist(), strict=True))
+        return Rescale(multiplier=None if same else multiplier, offset=shifted, exact=exact), unit
 
     def apply(self, values: Integers) -> Integers:
         """Rescale ``[N, K, 1, 1]``."""
@@ -161,6 +171,12 @@ class SumReadout(IntegerNode):
 
     timesteps: int
     rescale: Rescale
+
+    @property
+    def verdict(self) -> str:
+        if self.rescale.exact:
+            return "exact"
+        return "biases rounded" if self.rescale.multiplier is None else "biases and scales rounded"
 
     def output_type(self, *inputs: IntegerType) -> IntegerType:
         (source,) = inputs

@@ -53,8 +53,14 @@ class Shortcut(Node):
             pad_after=self.pad_after,
         )
         channels = draft.add(node).shape[0]
-        none = constant(0, channels)
-        return replace(signal, node=self.name, scale=constant(scale, channels), offset=none, error=none, potential=None)
+        return replace(
+            signal,
+            node=self.name,
+            scale=constant(scale, channels),
+            offset=constant(0, channels),
+            error=constant(max(signal.error), channels),
+            potential=None,
+        )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -62,7 +62,7 @@ def _row(plan: Plan, stage: Stage, activity: Activity | None) -> dict[str, Any]:
     shape = plan.network.types()[stage.node].shape
     synapses = next((s for part in stage.parts if (s := nodes[part].synapses()) is not None), None)
     certificate = certificates.get(stage.node)
-    verdict = "exact" if certificate is None else str(certificate)
+    verdict = nodes[stage.node].verdict if certificate is None else str(certificate)
     if nodes[stage.node].note:
         verdict += f"; {nodes[stage.node].note}"
     if activity is not None and stage.node in activity.changed:
