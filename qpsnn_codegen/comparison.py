@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 
 from qpsnn_codegen import nn
@@ -70,7 +69,7 @@ def compare_on(
                 part, truth = images[start : start + _BATCH], labels[start : start + _BATCH]
                 expected = run_reference(compilation.integers, part, trace=True)
                 actual = host.run(part)
-                real = nn.predict(torch_model, torch.from_numpy(part.copy())).numpy()
+                real = nn.predict(torch_model, part)
                 integer = expected.logits.argmax(axis=1)
                 total = replace(
                     total,

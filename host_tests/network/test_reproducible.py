@@ -73,7 +73,7 @@ def test_same_bytes_elsewhere_and_on_another_day(model: str, checkout: Path, tmp
     assert set(here) == set(there)
     assert [name for name in here if here[name] != there[name]] == []
     for name, data in here.items():
-        check_contents(name, data, (checkout, tmp_path, Path(sys.prefix), Path.home()))
+        check_contents(name, data, (checkout, tmp_path, Path(sys.prefix)))
 
 
 def check_contents(name: str, data: bytes, places: tuple[Path, ...]) -> None:

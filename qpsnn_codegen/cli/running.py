@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import tempfile
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +10,7 @@ import click
 from qpsnn_codegen.arrays import read_inputs
 from qpsnn_codegen.cli.progress import progress_bar, status_line
 from qpsnn_codegen.errors import OutputError
+from qpsnn_codegen.files import atomic_file
 
 
 @click.command(
@@ -51,31 +50,9 @@ def simulate_command(*, folder: Path, inputs: Path, output: Path, trace: bool, c
         "prediction": outcome.logits.argmax(axis=1),
         **{f"spikes/{layer}": spikes for layer, spikes in outcome.spikes.items()},
     }
-    _write_npz(output, arrays)
+    with atomic_file(output) as stream:
+        np.savez_compressed(stream, **arrays)
     click.echo(f"wrote {output}: {len(samples):,} inputs, {', '.join(arrays)}")
-
-
-def _write_npz(output: Path, arrays: dict[str, Any]) -> None:
-    """Write the file whole or not at all; a trace is too large to be made in memory first."""
-    import numpy as np  # noqa: PLC0415 - as above
-
-    temporary: Path | None = None
-    try:
-        with tempfile.NamedTemporaryFile(dir=output.parent, prefix=".qpsnn-", delete=False) as file:
-            temporary = Path(file.name)
-            np.savez_compressed(file, **arrays)
-        umask = os.umask(0)
-        os.umask(umask)
-        # Temporary files are private; a result is an ordinary file.
-        temporary.chmod(0o666 & ~umask)
-        temporary.replace(output)
-    except BaseException as error:
-        if temporary is not None:
-            temporary.unlink(missing_ok=True)
-        if isinstance(error, OSError):
-            reason = f"cannot be written ({error.strerror or error})"
-            raise OutputError(str(output), reason, "choose another place") from None
-        raise
 
 
 @click.command(

@@ -125,5 +125,9 @@ class Lookup(IntegerNode):
         symbol = c.struct(self.name, "layer", "qps_lookup_t", fields, "input normalization")
         return CLayer(function="qps_lookup_run", symbol=symbol, arguments=("input", "output"))
 
+    @property
+    def verdict(self) -> str:
+        return f"rounded to {self.bits} bits"
+
     def constants(self) -> dict[str, NDArray[Any]]:
         return {"table": self.table}

@@ -15,9 +15,9 @@ import torch
 from torch import Tensor
 
 from qpsnn_codegen.errors import ModelFileError, UsageError
+from qpsnn_codegen.files import atomic_file
 from qpsnn_codegen.nn.archive import read_torch_file
 from qpsnn_codegen.nn.fields import Check, check_fields, integer, number, one_of, optional, shorten
-from qpsnn_codegen.nn.files import write_atomically
 from qpsnn_codegen.nn.network import INPUT_KINDS, InputKind, SpikingNetwork
 from qpsnn_codegen.nn.schema import (
     KINDS,
@@ -136,7 +136,8 @@ def save(model: SpikingNetwork, path: str | os.PathLike[str], *, training: Mappi
     content = _with_shared_strings(content, {})
     # Through memory: torch writes the file's own name into a file it opens, which would not be reproducible.
     torch.save(content, buffer)
-    write_atomically(Path(path), buffer.getvalue())
+    with atomic_file(Path(path)) as stream:
+        stream.write(buffer.getvalue())
 
 
 def _with_shared_strings(item: Any, met: dict[str, str]) -> Any:

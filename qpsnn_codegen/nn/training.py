@@ -20,8 +20,8 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from qpsnn_codegen.errors import DataError, ModelFileError, UsageError
-from qpsnn_codegen.nn.datasets import Dataset
-from qpsnn_codegen.nn.files import write_atomically
+from qpsnn_codegen.files import atomic_file
+from qpsnn_codegen.nn.datasets import Bytes, Dataset, Labels
 from qpsnn_codegen.nn.network import SpikingNetwork
 
 OptimizerName = Literal["adam", "sgd"]
@@ -185,18 +185,18 @@ def train(
 def evaluate(model: SpikingNetwork, data: Dataset, *, batch: int = 256) -> float:
     """Accuracy in [0, 1] on the held-out images; the model's mode is restored."""
     check_fits(model, data)
-    predictions = predict(model, torch.from_numpy(data.test_images.copy()), batch=batch)
-    return float((predictions == torch.from_numpy(data.test_labels.copy())).double().mean())
+    return float((predict(model, data.test_images, batch=batch) == data.test_labels).mean())
 
 
-def predict(model: SpikingNetwork, images: Tensor, *, batch: int = 256) -> Tensor:
-    """Class of each image, int64 [N]: the first maximum of the logits."""
+def predict(model: SpikingNetwork, images: Bytes, *, batch: int = 256) -> Labels:
+    """Class of each raw image uint8 [N, C, H, W], as int64 [N]: the first maximum of the logits."""
     frozen = [module for module in model.modules() if module.training]
     for module in frozen:
         module.training = False
     try:
         with torch.no_grad():
-            return torch.cat([model(part).argmax(1) for part in images.split(batch)])
+            parts = torch.from_numpy(images.copy()).split(batch)
+            return torch.cat([model(part).argmax(1) for part in parts]).numpy()
     finally:
         # Setting the flags, not train(): that would drop stored codes.
         for module in frozen:
@@ -284,7 +284,8 @@ def _store(
         },
         buffer,
     )
-    write_atomically(path, buffer.getvalue())
+    with atomic_file(path) as stream:
+        stream.write(buffer.getvalue())
 
 
 def _restore(
