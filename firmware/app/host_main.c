@@ -35,7 +35,7 @@ int main(void)
 {
     size_t got;
     qps_model_init(&net);
-    while ((got = fread(input, sizeof input[0], QPS_MODEL_INPUT_SIZE, stdin)) == QPS_MODEL_INPUT_SIZE) {
+    while ((got = fread(input, 1U, sizeof input, stdin)) == sizeof input) {
         const qps_status_t status = qps_model_run(&net, input, logits);
         if (status != QPS_OK) {
             return fail(qps_status_string(status));

@@ -14,8 +14,9 @@ from host_tests.support.builds import COMPILERS, emit, run_files
 from host_tests.support.networks import FAMILIES, Case, Family, cases
 from qpsnn_codegen.emit.golden import random_inputs
 from qpsnn_codegen.errors import LoweringError, UnsupportedError
-from qpsnn_codegen.integer_network import IntegerNetwork, check_integer_network
-from qpsnn_codegen.kinds import Neuron
+from qpsnn_codegen.integer_network import INT32_MAX, IntegerNetwork, check_integer_network
+from qpsnn_codegen.kinds.neuron import Neuron
+from qpsnn_codegen.kinds.readout import LastReadout
 from qpsnn_codegen.lowering import lower
 from qpsnn_codegen.network import check_network
 from qpsnn_codegen.planning.plan import make_plan
@@ -127,12 +128,11 @@ def assert_tie(
 def logit_tolerance(integers: IntegerNetwork) -> float:
     """How far a logit may be from the real one through rounding alone, spikes being equal."""
     readout = integers.nodes[-1]
-    reach = getattr(readout, "reach", None)
-    if reach is None:
+    if not isinstance(readout, LastReadout):
         # The scale of a class is rounded to 2^-17, the shifted sum and the bias to a half.
         source = integers.types()[readout.inputs[0]]
         return integers.logit_scale * (source.bound * integers.timesteps * 2.0**-17 + 1.5)
-    if (np.asarray(getattr(readout, "threshold")) < 2**31 - 1).any():
+    if (readout.threshold < INT32_MAX).any():
         return float("inf")  # constants moved by the search: proven in spikes, not in potential
     rounding = 3.0 * (integers.timesteps + 1)
-    return integers.logit_scale * (float(np.max(reach)) * 2.0**-17 + rounding + 1.5)
+    return integers.logit_scale * (float(readout.reach.max()) * 2.0**-17 + rounding + 1.5)

@@ -254,7 +254,7 @@ INPUTS: dict[str, tuple[bytes, tuple[str, ...]]] = {
     "flat": (npy(np.zeros((1, 64), np.uint8)), ("[1, 64]", "[N, 1, 8, 8]")),
     "no_sample_axis": (npy(np.zeros((8, 8), np.uint8)), ("[8, 8]",)),
     "with_time": (npy(np.zeros((1, 2, 1, 8, 8), np.uint8)), ("[N, 1, 8, 8]",)),
-    "scalar": (npy(np.uint8(1)), ("[]",)),  # type: ignore[arg-type]
+    "scalar": (npy(np.array(1, np.uint8)), ("single value",)),
     "floats": (npy(np.zeros((1, 1, 8, 8), np.float32)), ("float32", "integers")),
     "complex_numbers": (npy(np.zeros((1, 1, 8, 8), np.complex64)), ("complex64",)),
     "texts": (npy(np.full((1, 1, 8, 8), "a")), ("<U1",)),

@@ -196,9 +196,9 @@ def test_headers_are_cpp_too(model: str, standard: str, firmwares: dict[str, Fir
         (tmp_path / f"only{number}.cpp").write_text(f'#include "{header}"\n#include "{header}"\n')
     must("g++", *flags, "-c", *(f"only{number}.cpp" for number in range(len(headers))), cwd=tmp_path)
     name, upper = firmware.name, firmware.name.upper()
-    context = "uint32_t" if firmware.compilation.plan.input_layout.format == "SPIKES" else "uint8_t"
+    element = "uint32_t" if firmware.compilation.plan.input_layout.format == "SPIKES" else "uint8_t"
     (tmp_path / "main.cpp").write_text(
-        f'#include "{name}.h"\nstatic {name}_t net;\nstatic {context} input[{upper}_INPUT_SIZE];\n'
+        f'#include "{name}.h"\nstatic {name}_t net;\nstatic {element} input[{upper}_INPUT_SIZE];\n'
         f"int main() {{\n    int32_t logits[{upper}_CLASSES];\n    {name}_init(&net);\n"
         f"    return {name}_run(&net, input, logits) == QPS_OK && {upper}_LOGIT_SCALE > 0 ? 0 : 1;\n}}\n"
     )
@@ -308,12 +308,13 @@ class TestTwoNetworks:
         self.check(must(tmp_path / "build" / "both", cwd=tmp_path), expected)
 
 
+@pytest.fixture(scope="module", params=["c", "binary"])
+def firmware(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Firmware:
+    return write(tmp_path_factory.mktemp("builds") / "folder with spaces", "events", request.param)
+
+
 class TestBuilds:
     """The folder's own build files, for weights in C and in a binary file, from another working directory."""
-
-    @pytest.fixture(scope="class", params=["c", "binary"])
-    def firmware(self, request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Firmware:
-        return write(tmp_path_factory.mktemp("builds") / "folder with spaces", "events", request.param)
 
     def run(self, firmware: Firmware, executable: Path, *, trace: bool = False) -> None:
         """The program must write the reference's logits, and as many words of trace as the report says."""
@@ -331,6 +332,7 @@ class TestBuilds:
         assert verdict.mismatches == 0
         assert verdict.spikes > 0
 
+    @pytest.mark.slow
     @pytest.mark.parametrize("cc", COMPILERS)
     def test_make(self, firmware: Firmware, cc: str, tmp_path: Path) -> None:
         folder = tmp_path / "copy"
@@ -349,8 +351,10 @@ class TestBuilds:
         self.run(firmware, build / f"{firmware.name}_host")
 
     def test_input_that_is_cut_short(self, firmware: Firmware, tmp_path: Path) -> None:
-        must("make", "-C", firmware.folder, "BUILD=unused", cwd=tmp_path)
-        program = firmware.folder / "build" / "host"
+        folder = tmp_path / "copy"
+        shutil.copytree(firmware.folder, folder)
+        must("make", "-C", folder, cwd=tmp_path)
+        program = folder / "build" / "host"
         result = subprocess.run([program], input=b"abc", capture_output=True, check=False)
         assert result.returncode == 1
         assert result.stderr.decode() == f"{firmware.name}: the last input is cut short\n"

@@ -113,8 +113,6 @@ def _write(root: Path, files: Mapping[str, str]) -> None:
 
 
 def _compile(cc: str, folder: Path, arguments: Sequence[str]) -> None:
-    result = subprocess.run(
-        [cc, *_OPTIONS, *arguments], cwd=folder, capture_output=True, text=True, check=False
-    )
+    result = subprocess.run([cc, *_OPTIONS, *arguments], cwd=folder, capture_output=True, text=True, check=False)
     if result.returncode != 0:
         raise BuildError(f"{cc}: {result.stderr}")

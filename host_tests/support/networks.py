@@ -128,6 +128,8 @@ class _Builder:
     def build(self) -> Case:
         self.rng = np.random.default_rng(self.draw(st.integers(0, 2**32 - 1)))
         self.timesteps = self.draw(st.integers(1, 16))
+        if self.family.residual and self.timesteps > 8 and self.chance(80):
+            self.timesteps -= 8  # shortcuts multiply the histories of a certificate
         self.reset = self.pick("hard", "soft", "none")
         decays = (0.5, 0.25, 1.0) if self.family.exact else (0.5, 0.5, 0.25, 1.0, 0.75, 0.9)
         self.decay = self.pick(*decays)
@@ -138,9 +140,7 @@ class _Builder:
         edge = self.head(edge)
         self.readout(edge)
         bits = 16 if self.family.input != "normalized" else self.pick(8, 16)
-        return Case(
-            network=network_of(self.nodes, self.timesteps), options=LoweringOptions(input_bits=bits)
-        )
+        return Case(network=network_of(self.nodes, self.timesteps), options=LoweringOptions(input_bits=bits))
 
     # ---------------------------------------------------------------------------------------- choices
 
@@ -154,7 +154,9 @@ class _Builder:
     def name(self, kind: str) -> str:
         return f"{kind}{len(self.nodes)}"
 
-    def add(self, node: Node, shape: Shape, fine: int, coarse: float, *, stored: bool = False, unit: bool = True) -> Edge:
+    def add(
+        self, node: Node, shape: Shape, fine: int, coarse: float, *, stored: bool = False, unit: bool = True
+    ) -> Edge:
         assert node.output_shape(*(self.shape_of(name) for name in node.inputs)) == shape
         self.nodes.append(node)
         return Edge(name=node.name, shape=shape, fine=fine, coarse=coarse, stored=stored, unit=unit)
@@ -168,7 +170,7 @@ class _Builder:
     @property
     def laborious(self) -> bool:
         """Whether certificates take long: every spike of the past counts."""
-        return (self.reset == "soft" or self.family.residual) and self.timesteps > 6
+        return (self.reset == "soft" or self.family.residual) and self.timesteps > 4
 
     def channels(self, size: int) -> int:
         return self.pick(*(NARROW if self.laborious or size > 36 else WIDE))
@@ -202,16 +204,18 @@ class _Builder:
 
     def window(self, size: tuple[int, int], kernels: Sequence[int], *, dilations: Sequence[int] = (1,)) -> Window:
         """A window that fits a map of ``size``, of any stride, with padding up to half the kernel."""
-        sides = []
-        for n in size:
-            kernel, dilation = self.pick(*kernels), self.pick(*dilations)
-            padding = self.draw(st.integers(0, kernel // 2))
-            while dilation * (kernel - 1) + 1 > n + 2 * padding:
-                kernel, dilation = kernel - 1, 1
-                padding = min(padding, kernel // 2)
-            sides.append((kernel, self.draw(st.integers(1, 3)), padding, dilation))
-        kernel, stride, padding, dilation = zip(*sides, strict=True)
-        return Window(kernel=kernel, stride=stride, padding=padding, dilation=dilation)
+        sides = [self.window_side(n, kernels, dilations) for n in size]
+        (kh, sh, ph, dh), (kw, sw, pw, dw) = sides
+        return Window(kernel=(kh, kw), stride=(sh, sw), padding=(ph, pw), dilation=(dh, dw))
+
+    def window_side(self, size: int, kernels: Sequence[int], dilations: Sequence[int]) -> tuple[int, int, int, int]:
+        """Kernel, stride, padding, dilation."""
+        kernel, dilation = self.pick(*kernels), self.pick(*dilations)
+        padding = self.draw(st.integers(0, kernel // 2))
+        while dilation * (kernel - 1) + 1 > size + 2 * padding:
+            kernel, dilation = kernel - 1, 1
+            padding = min(padding, kernel // 2)
+        return kernel, self.draw(st.integers(1, 3)), padding, dilation
 
     def grid(self, outputs: int, fan_in: int) -> tuple[Grid, int, int]:
         """A weight grid, its lowest code, and f with every weight a multiple of 2^-f."""
@@ -292,7 +296,7 @@ class _Builder:
         if zero and self.decay in (0.5, 0.25, 1.0):
             odd = self.rng.random(count)
             weight = np.where(odd < 0.08, 0.0, np.where(odd < 0.2, tiny * np.sign(weight), weight))
-            # A constant channel exactly on its threshold is refused, and meant to be; real constants are never there.
+            # A constant channel exactly on its threshold is refused, and meant to be.
             constants[0][odd < 0.08] += 2.0**-9
         node = BatchNorm(
             name=self.name("norm"),
@@ -422,7 +426,9 @@ class _Builder:
         if edge.shape[1:] != (1, 1) or self.chance(50):
             channels, height, width = edge.shape
             node = Flatten(name=self.name("flatten"), inputs=(edge.name,))
-            edge = self.add(node, (channels * height * width, 1, 1), edge.fine, edge.coarse, stored=edge.stored, unit=edge.unit)
+            edge = self.add(
+                node, (channels * height * width, 1, 1), edge.fine, edge.coarse, stored=edge.stored, unit=edge.unit
+            )
         if self.chance(40):
             hidden = self.linear(edge, self.channels(1))
             edge = self.neuron(self.batch_norm(hidden) if self.chance(50) else hidden)

@@ -80,7 +80,8 @@ def identifiers(names: Sequence[str]) -> dict[str, str]:
 def comment_text(text: str) -> str:
     """Text that can stand in a C comment or a report line: printable ASCII, without comment marks."""
     plain = re.sub(r"[^ -~]", "?", text)
-    return plain.replace("*/", "* /").replace("/*", "/ *").replace("??", "? ?").rstrip("\\")
+    plain = re.sub(r"\?(?=\?)", "? ", plain)  # trigraphs
+    return plain.replace("*/", "* /").replace("/*", "/ *").rstrip("\\ ")
 
 
 def literal(value: int, ctype: str) -> str:

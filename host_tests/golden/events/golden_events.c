@@ -78,7 +78,7 @@ static const int32_t logits_offset[3] = {
 static const qps_conv_t conv1_conv = {
     .input = {.channels = 34U, .height = 5U, .width = 4U, .timesteps = 3U, .format = QPS_MAP_SPIKES},
     .window = {.kernel_height = 3U, .kernel_width = 3U, .stride_height = 2U, .stride_width = 1U, .padding_height = 1U, .padding_width = 1U, .dilation_height = 1U, .dilation_width = 1U},
-    .codes = &golden_events_conv1_codes[0],
+    .codes = &golden_events_weights_conv1[0],
     .row_bytes = 2U,
     .groups = 2U,
     .group_inputs = 17U,
@@ -102,7 +102,7 @@ static const qps_spiking_t lif1_layer = {
 static const qps_conv_t conv2_conv = {
     .input = {.channels = 6U, .height = 3U, .width = 4U, .timesteps = 3U, .format = QPS_MAP_SPIKES},
     .window = {.kernel_height = 2U, .kernel_width = 2U, .stride_height = 1U, .stride_width = 1U, .padding_height = 0U, .padding_width = 1U, .dilation_height = 1U, .dilation_width = 2U},
-    .codes = &golden_events_conv2_codes[0],
+    .codes = &golden_events_weights_conv2[0],
     .row_bytes = 2U,
     .groups = 1U,
     .group_inputs = 6U,
@@ -123,7 +123,7 @@ static const qps_current_pool_t pool2_pool = {
     .minimum = NULL,
 };
 
-/* lif2: bounded (0/5 channels, error <= 1.7e-07 of threshold) */
+/* lif2: bounded (0/5 channels, error <= 1.8e-07 of threshold) */
 static const qps_spiking_t lif2_layer = {
     .source = {qps_current_pool_fill, &pool2_pool},
     .neuron = {.threshold = lif2_threshold, .rest = lif2_rest, .drop = lif2_drop, .bias = NULL, .gain = NULL, .decay_multiplier = 1932735283, .decay_rounding = 1073741824, .decay_shift = 31U, .fraction_bits = 23U, .reset = QPS_RESET_SOFT},
@@ -145,7 +145,7 @@ static const qps_pool_t average_pool = {
 static const qps_conv_t fc_conv = {
     .input = {.channels = 5U, .height = 1U, .width = 1U, .timesteps = 3U, .format = QPS_MAP_COUNTS8},
     .window = {.kernel_height = 1U, .kernel_width = 1U, .stride_height = 1U, .stride_width = 1U, .padding_height = 0U, .padding_width = 0U, .dilation_height = 1U, .dilation_width = 1U},
-    .codes = &golden_events_fc_codes[0],
+    .codes = &golden_events_weights_fc[0],
     .row_bytes = 2U,
     .groups = 1U,
     .group_inputs = 5U,

@@ -9,12 +9,12 @@
 #include "runtime/qps_types.h"
 
 /* conv1: rows [ky 3][kx 3][input 34], each the 4-bit codes of 3 outputs, lowest bits first */
-extern const uint8_t golden_events_conv1_codes[612];
+extern const uint8_t golden_events_weights_conv1[612];
 
 /* conv2: rows [ky 2][kx 2][input 6], each the 2-bit codes of 5 outputs, lowest bits first */
-extern const uint8_t golden_events_conv2_codes[48];
+extern const uint8_t golden_events_weights_conv2[48];
 
 /* fc: rows [ky 1][kx 1][input 5], each the 4-bit codes of 3 outputs, lowest bits first */
-extern const uint8_t golden_events_fc_codes[10];
+extern const uint8_t golden_events_weights_fc[10];
 
 #endif

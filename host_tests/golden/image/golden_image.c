@@ -67,7 +67,7 @@ static const int32_t logits_offset[4] = {
 static const qps_conv_t conv1_conv = {
     .input = {.channels = 1U, .height = 6U, .width = 6U, .timesteps = 1U, .format = QPS_MAP_IMAGE_U8},
     .window = {.kernel_height = 3U, .kernel_width = 3U, .stride_height = 1U, .stride_width = 1U, .padding_height = 1U, .padding_width = 1U, .dilation_height = 1U, .dilation_width = 1U},
-    .codes = &golden_image_conv1_codes[0],
+    .codes = &golden_image_weights_conv1[0],
     .row_bytes = 6U,
     .groups = 1U,
     .group_inputs = 1U,
@@ -99,7 +99,7 @@ static const qps_pool_t pool1_pool = {
 static const qps_conv_t conv2_conv = {
     .input = {.channels = 6U, .height = 3U, .width = 3U, .timesteps = 4U, .format = QPS_MAP_SPIKES},
     .window = {.kernel_height = 3U, .kernel_width = 3U, .stride_height = 1U, .stride_width = 1U, .padding_height = 1U, .padding_width = 1U, .dilation_height = 1U, .dilation_width = 1U},
-    .codes = &golden_image_conv2_codes[0],
+    .codes = &golden_image_weights_conv2[0],
     .row_bytes = 4U,
     .groups = 1U,
     .group_inputs = 6U,
@@ -123,7 +123,7 @@ static const qps_spiking_t lif2_layer = {
 static const qps_conv_t conv3_conv = {
     .input = {.channels = 7U, .height = 3U, .width = 3U, .timesteps = 4U, .format = QPS_MAP_SPIKES},
     .window = {.kernel_height = 1U, .kernel_width = 1U, .stride_height = 1U, .stride_width = 1U, .padding_height = 0U, .padding_width = 0U, .dilation_height = 1U, .dilation_width = 1U},
-    .codes = &golden_image_conv3_codes[0],
+    .codes = &golden_image_weights_conv3[0],
     .row_bytes = 1U,
     .groups = 1U,
     .group_inputs = 7U,
@@ -147,7 +147,7 @@ static const qps_spiking_t lif3_layer = {
 static const qps_conv_t fc_conv = {
     .input = {.channels = 4U, .height = 3U, .width = 3U, .timesteps = 4U, .format = QPS_MAP_SPIKES},
     .window = {.kernel_height = 3U, .kernel_width = 3U, .stride_height = 1U, .stride_width = 1U, .padding_height = 0U, .padding_width = 0U, .dilation_height = 1U, .dilation_width = 1U},
-    .codes = &golden_image_fc_codes[0],
+    .codes = &golden_image_weights_fc[0],
     .row_bytes = 4U,
     .groups = 1U,
     .group_inputs = 4U,

@@ -8,7 +8,7 @@
  *   pool1, 6x3x3, -, exact
  *   conv2 + lif2, 7x3x3, 4, certified
  *   conv3 + lif3, 4x3x3, 2, certified; 1 of 5 channels never spike and are left out
- *   fc + logits, 4x1x1, 8, exact
+ *   fc + logits, 4x1x1, 8, biases and scales rounded
  */
 #ifndef GOLDEN_IMAGE_H
 #define GOLDEN_IMAGE_H

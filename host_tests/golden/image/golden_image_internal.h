@@ -9,15 +9,15 @@
 #include "runtime/qps_types.h"
 
 /* conv1: rows [ky 3][kx 3][input 1], each the 8-bit codes of 6 outputs, lowest bits first */
-extern const uint8_t golden_image_conv1_codes[54];
+extern const uint8_t golden_image_weights_conv1[54];
 
 /* conv2: rows [ky 3][kx 3][input 6], each the 4-bit codes of 7 outputs, lowest bits first */
-extern const uint8_t golden_image_conv2_codes[216];
+extern const uint8_t golden_image_weights_conv2[216];
 
 /* conv3: rows [ky 1][kx 1][input 7], each the 2-bit codes of 4 outputs, lowest bits first */
-extern const uint8_t golden_image_conv3_codes[7];
+extern const uint8_t golden_image_weights_conv3[7];
 
 /* fc: rows [ky 3][kx 3][input 4], each the 8-bit codes of 4 outputs, lowest bits first */
-extern const uint8_t golden_image_fc_codes[144];
+extern const uint8_t golden_image_weights_fc[144];
 
 #endif

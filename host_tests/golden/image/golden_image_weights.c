@@ -6,7 +6,7 @@
 #include "golden_image_internal.h"
 
 /* conv1: rows [ky 3][kx 3][input 1], each the 8-bit codes of 6 outputs, lowest bits first */
-QPS_WEIGHTS_SECTION const uint8_t golden_image_conv1_codes[54] = {
+QPS_WEIGHTS_SECTION const uint8_t golden_image_weights_conv1[54] = {
     0x4e,0x59,0xac,0x7c,0x50,0xd3,
     0x9b,0xf7,0x51,0x4d,0xf9,0x14,
     0x0a,0xe0,0x51,0xa6,0x77,0xca,
@@ -19,7 +19,7 @@ QPS_WEIGHTS_SECTION const uint8_t golden_image_conv1_codes[54] = {
 };
 
 /* conv2: rows [ky 3][kx 3][input 6], each the 4-bit codes of 7 outputs, lowest bits first */
-QPS_WEIGHTS_SECTION const uint8_t golden_image_conv2_codes[216] = {
+QPS_WEIGHTS_SECTION const uint8_t golden_image_weights_conv2[216] = {
     0xf2,0x9e,0xde,0x0d,
     0x04,0x02,0x8c,0x0f,
     0x32,0xee,0xea,0x0d,
@@ -77,7 +77,7 @@ QPS_WEIGHTS_SECTION const uint8_t golden_image_conv2_codes[216] = {
 };
 
 /* conv3: rows [ky 1][kx 1][input 7], each the 2-bit codes of 4 outputs, lowest bits first */
-QPS_WEIGHTS_SECTION const uint8_t golden_image_conv3_codes[7] = {
+QPS_WEIGHTS_SECTION const uint8_t golden_image_weights_conv3[7] = {
     0x48,
     0xf8,
     0xbf,
@@ -88,7 +88,7 @@ QPS_WEIGHTS_SECTION const uint8_t golden_image_conv3_codes[7] = {
 };
 
 /* fc: rows [ky 3][kx 3][input 4], each the 8-bit codes of 4 outputs, lowest bits first */
-QPS_WEIGHTS_SECTION const uint8_t golden_image_fc_codes[144] = {
+QPS_WEIGHTS_SECTION const uint8_t golden_image_weights_fc[144] = {
     0xbd,0x64,0x09,0xfe,
     0x06,0xf9,0x86,0x7b,
     0x7c,0x8f,0x23,0x74,

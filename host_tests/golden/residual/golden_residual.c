@@ -106,12 +106,17 @@ static const int32_t potential_threshold[3] = {
 
 /* w at the start and after a hard reset */
 static const int32_t potential_rest[3] = {
-    41943, 39322, -231211,
+    66459118, 24963171, -165413965,
+};
+
+/* scale of each class, 2^-16 */
+static const int32_t potential_multiplier[3] = {
+    26258, 65536, 58155,
 };
 
 /* bias of each class, over the window */
 static const int32_t potential_offset[3] = {
-    -41943, -39322, 231211,
+    -26627382, -24963171, 146783443,
 };
 
 /* input normalization */
@@ -125,7 +130,7 @@ static const qps_lookup_t input_table_layer = {
 static const qps_conv_t stem_conv = {
     .input = {.channels = 2U, .height = 4U, .width = 4U, .timesteps = 1U, .format = QPS_MAP_IMAGE_S16},
     .window = {.kernel_height = 3U, .kernel_width = 3U, .stride_height = 1U, .stride_width = 1U, .padding_height = 1U, .padding_width = 1U, .dilation_height = 1U, .dilation_width = 1U},
-    .codes = &golden_residual_stem_codes[0],
+    .codes = &golden_residual_weights_stem[0],
     .row_bytes = 4U,
     .groups = 1U,
     .group_inputs = 2U,
@@ -157,7 +162,7 @@ static const qps_shortcut_t shortcut_shortcut = {
 static const qps_conv_t conv_conv = {
     .input = {.channels = 4U, .height = 4U, .width = 4U, .timesteps = 4U, .format = QPS_MAP_SPIKES},
     .window = {.kernel_height = 3U, .kernel_width = 3U, .stride_height = 2U, .stride_width = 2U, .padding_height = 1U, .padding_width = 1U, .dilation_height = 1U, .dilation_width = 1U},
-    .codes = &golden_residual_conv_codes[0],
+    .codes = &golden_residual_weights_conv[0],
     .row_bytes = 3U,
     .groups = 1U,
     .group_inputs = 4U,
@@ -189,7 +194,7 @@ static const qps_pool_t average_pool = {
 static const qps_conv_t fc_conv = {
     .input = {.channels = 6U, .height = 1U, .width = 1U, .timesteps = 4U, .format = QPS_MAP_COUNTS8},
     .window = {.kernel_height = 1U, .kernel_width = 1U, .stride_height = 1U, .stride_width = 1U, .padding_height = 0U, .padding_width = 0U, .dilation_height = 1U, .dilation_width = 1U},
-    .codes = &golden_residual_fc_codes[0],
+    .codes = &golden_residual_weights_fc[0],
     .row_bytes = 3U,
     .groups = 1U,
     .group_inputs = 6U,
@@ -207,7 +212,7 @@ static const qps_last_readout_t potential_layer = {
     .timesteps = 4U,
     .static_current = 0U,
     .trace = 2U,
-    .rescale = {.multiplier = NULL, .offset = potential_offset, .shift = 16U},
+    .rescale = {.multiplier = potential_multiplier, .offset = potential_offset, .shift = 16U},
 };
 
 void golden_residual_init(golden_residual_t *net)

@@ -9,12 +9,12 @@
 #include "runtime/qps_types.h"
 
 /* stem: rows [ky 3][kx 3][input 2], each the 8-bit codes of 4 outputs, lowest bits first */
-extern const uint8_t golden_residual_stem_codes[72];
+extern const uint8_t golden_residual_weights_stem[72];
 
 /* conv: rows [ky 3][kx 3][input 4], each the 4-bit codes of 6 outputs, lowest bits first */
-extern const uint8_t golden_residual_conv_codes[108];
+extern const uint8_t golden_residual_weights_conv[108];
 
 /* fc: rows [ky 1][kx 1][input 6], each the 8-bit codes of 3 outputs, lowest bits first */
-extern const uint8_t golden_residual_fc_codes[18];
+extern const uint8_t golden_residual_weights_fc[18];
 
 #endif
