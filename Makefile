@@ -2,9 +2,10 @@
 
 BIN := .venv/bin
 PYTEST := $(BIN)/python -m pytest -n 2
+C_FILES := $(wildcard firmware/*/*.[ch])
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test test-quick check goldens clean
+.PHONY: help setup demo test test-quick check format goldens clean
 .DELETE_ON_ERROR:
 
 help: ## list these targets
@@ -23,8 +24,13 @@ test-quick: setup ## run the tests that take under two minutes together
 
 check: .venv/.setup ## formatting, lint and types
 	$(BIN)/ruff format --check .
+	$(BIN)/clang-format --dry-run --Werror $(C_FILES)
 	$(BIN)/ruff check .
 	$(BIN)/mypy
+
+format: .venv/.setup ## format Python and C
+	$(BIN)/ruff format .
+	$(BIN)/clang-format -i $(C_FILES)
 
 goldens: .venv/.setup ## write the checked-in C of the tiny models anew and show the difference
 	$(BIN)/python host_tests/golden/update.py

@@ -181,6 +181,8 @@ def check_integer_network(network: IntegerNetwork) -> None:
         for name, array in node.constants().items():
             if not np.issubdtype(array.dtype, np.integer):
                 raise InternalError(f"layer {node.name}", f"{name} is not an integer array")
+    if network.timesteps < 1:
+        raise InternalError("integer network", f"has {network.timesteps} timesteps")
     if not network.nodes or network.nodes[-1].kind != "readout":
         raise InternalError("integer network", "does not end in a readout")
     for name, kind in network.types().items():

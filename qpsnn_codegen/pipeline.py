@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
 
@@ -105,12 +105,13 @@ def compile(  # noqa: A001 - qpsnn_codegen.compile() is what it is called
 
 
 def load(model: str | Path | Network, timesteps: int | None = None) -> Network:
-    """The network of a file; a :class:`Network` is checked and passed through."""
+    """The network of a file, or a :class:`Network` itself, checked; ``timesteps`` in the place of its own."""
     if timesteps is not None and not 1 <= timesteps <= 4096:
         raise UsageError("--timesteps", f"{timesteps} is out of range", "give 1 to 4096")
     if isinstance(model, Network):
-        check_network(model)
-        return model
+        network = model if timesteps is None else replace(model, timesteps=timesteps)
+        check_network(network)
+        return network
     # torch takes a second to import; commands that read no model should not pay for it.
     from qpsnn_codegen.loaders.checkpoint import load_checkpoint  # noqa: PLC0415
 

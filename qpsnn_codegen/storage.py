@@ -66,6 +66,7 @@ def load(path: Path) -> IntegerNetwork:
         KeyError,
         AttributeError,
         IndexError,
+        RuntimeError,  # nested too deeply; an archive that claims to be encrypted or compressed in another way
         zipfile.BadZipFile,
         zlib.error,
         EOFError,

@@ -52,7 +52,8 @@ static uint32_t qps_lowest_bit(uint32_t word)
 }
 
 /* Add the rows of the spikes among input channels first .. first + count of one pixel; returns how many there were. */
-static int32_t qps_add_spikes(const qps_conv_t *conv, const uint32_t *spikes, const uint8_t *rows, uint32_t first, uint32_t count, int32_t *sums)
+static int32_t qps_add_spikes(const qps_conv_t *conv, const uint32_t *spikes, const uint8_t *rows, uint32_t first,
+                              uint32_t count, int32_t *sums)
 {
     int32_t events = 0;
     const uint32_t end = first + count;
@@ -75,7 +76,8 @@ static int32_t qps_add_spikes(const qps_conv_t *conv, const uint32_t *spikes, co
 }
 
 /* The same for values other than spikes; returns their sum. */
-static int32_t qps_add_values(const qps_conv_t *conv, const void *input, uint32_t t, uint32_t y, uint32_t x, const uint8_t *rows, uint32_t first, int32_t *sums)
+static int32_t qps_add_values(const qps_conv_t *conv, const void *input, uint32_t t, uint32_t y, uint32_t x,
+                              const uint8_t *rows, uint32_t first, int32_t *sums)
 {
     int32_t total = 0;
     for (uint32_t c = first; c < first + conv->group_inputs; c++) {
@@ -92,8 +94,8 @@ void qps_conv_fill(const void *layer, const void *input, uint32_t t, uint32_t y,
 {
     const qps_conv_t *const conv = (const qps_conv_t *)layer;
     const qps_window_t *const window = &conv->window;
-    const qps_taps_t rows = qps_taps(y, window->stride_height, window->padding_height, window->kernel_height, window->dilation_height, conv->input.height);
-    const qps_taps_t columns = qps_taps(x, window->stride_width, window->padding_width, window->kernel_width, window->dilation_width, conv->input.width);
+    const qps_taps_t rows = qps_rows(window, y, conv->input.height);
+    const qps_taps_t columns = qps_columns(window, x, conv->input.width);
     const size_t tap_bytes = (size_t)conv->input.channels * conv->row_bytes;
 
     for (uint32_t group = 0U; group < conv->groups; group++) {

@@ -34,7 +34,8 @@ static inline uint16_t qps_load_u16(const uint8_t *bytes)
 }
 
 /* One value of any map. */
-static inline int32_t qps_map_value(const qps_map_t *map, const void *data, uint32_t t, uint32_t y, uint32_t x, uint32_t c)
+static inline int32_t qps_map_value(const qps_map_t *map, const void *data, uint32_t t, uint32_t y, uint32_t x,
+                                    uint32_t c)
 {
     const uint8_t *const bytes = (const uint8_t *)data;
     const size_t interleaved = (size_t)qps_pixel(map, t, y, x) * map->channels + c;
@@ -68,7 +69,8 @@ static inline int32_t qps_map_value(const qps_map_t *map, const void *data, uint
 }
 
 /* Store one value of a map that has one frame per timestep; a spike map must have been cleared before. */
-static inline void qps_map_store(const qps_map_t *map, void *data, uint32_t t, uint32_t y, uint32_t x, uint32_t c, uint32_t value)
+static inline void qps_map_store(const qps_map_t *map, void *data, uint32_t t, uint32_t y, uint32_t x, uint32_t c,
+                                 uint32_t value)
 {
     const uint32_t pixel = qps_pixel(map, t, y, x);
     if (map->format == QPS_MAP_SPIKES) {
@@ -104,7 +106,8 @@ typedef struct {
     uint32_t first, last;
 } qps_taps_t;
 
-static inline qps_taps_t qps_taps(uint32_t position, uint32_t stride, uint32_t padding, uint32_t kernel, uint32_t dilation, uint32_t size)
+static inline qps_taps_t qps_taps(uint32_t position, uint32_t stride, uint32_t padding, uint32_t kernel,
+                                  uint32_t dilation, uint32_t size)
 {
     qps_taps_t taps;
     taps.origin = (int32_t)(position * stride) - (int32_t)padding;
@@ -117,6 +120,20 @@ static inline qps_taps_t qps_taps(uint32_t position, uint32_t stride, uint32_t p
         taps.last--;
     }
     return taps;
+}
+
+/* The rows of a map of that height under a window at output row y. */
+static inline qps_taps_t qps_rows(const qps_window_t *window, uint32_t y, uint32_t height)
+{
+    return qps_taps(y, window->stride_height, window->padding_height, window->kernel_height, window->dilation_height,
+                    height);
+}
+
+/* The columns of a map of that width under a window at output column x. */
+static inline qps_taps_t qps_columns(const qps_window_t *window, uint32_t x, uint32_t width)
+{
+    return qps_taps(x, window->stride_width, window->padding_width, window->kernel_width, window->dilation_width,
+                    width);
 }
 
 #endif

@@ -3,7 +3,8 @@
 #include "qps_trace.h"
 
 /* One timestep of one pixel: membranes in place, spikes to words. */
-static void qps_spiking_step(const qps_spiking_t *layer, const int32_t *current, const void *shortcut, uint32_t t, uint32_t y, uint32_t x, int32_t *membrane, uint32_t *words)
+static void qps_spiking_step(const qps_spiking_t *layer, const int32_t *current, const void *shortcut, uint32_t t,
+                             uint32_t y, uint32_t x, int32_t *membrane, uint32_t *words)
 {
     const qps_neuron_t *const neuron = &layer->neuron;
     const uint32_t channels = layer->output.channels;
@@ -20,7 +21,8 @@ static void qps_spiking_step(const qps_spiking_t *layer, const int32_t *current,
     }
 }
 
-void qps_spiking_run(const qps_spiking_t *layer, const void *input, const void *shortcut, uint32_t *output, int32_t *scratch)
+void qps_spiking_run(const qps_spiking_t *layer, const void *input, const void *shortcut, uint32_t *output,
+                     int32_t *scratch)
 {
     const qps_map_t *const map = &layer->output;
     const uint32_t words = qps_spike_words(map->channels);

@@ -15,12 +15,13 @@ typedef enum {
 } qps_reset_t;
 
 typedef struct {
-    const int32_t *threshold;  /* a spike needs w > threshold[c] */
-    const int32_t *rest;       /* w before the first timestep, and after a hard reset */
-    const int32_t *drop;       /* soft reset only, else NULL */
-    const int32_t *bias;       /* added at every timestep; NULL when it is folded into rest and threshold */
-    const int32_t *gain;       /* of one unit of the shortcut; NULL without one */
-    int32_t decay_multiplier;  /* 0: decay is floor(w / 2^decay_shift); else floor((w * multiplier + rounding) / 2^shift) */
+    const int32_t *threshold; /* a spike needs w > threshold[c] */
+    const int32_t *rest;      /* w before the first timestep, and after a hard reset */
+    const int32_t *drop;      /* soft reset only, else NULL */
+    const int32_t *bias;      /* added at every timestep; NULL when it is folded into rest and threshold */
+    const int32_t *gain;      /* of one unit of the shortcut; NULL without one */
+    /* decay(w) = floor(w / 2^shift) where the multiplier is 0, else floor((w * multiplier + rounding) / 2^shift) */
+    int32_t decay_multiplier;
     int32_t decay_rounding;
     uint8_t decay_shift;
     uint8_t fraction_bits; /* F */
@@ -30,15 +31,16 @@ typedef struct {
 typedef struct {
     qps_source_t source;
     qps_neuron_t neuron;
-    qps_map_t output;   /* QPS_MAP_SPIKES; one pixel of it is one pixel of the source */
-    qps_map_t shortcut; /* as large as the output; used when neuron.gain is not NULL */
+    qps_map_t output;       /* QPS_MAP_SPIKES; one pixel of it is one pixel of the source */
+    qps_map_t shortcut;     /* as large as the output; used when neuron.gain is not NULL */
     uint8_t static_current; /* the source does not change over time: filled once per pixel */
     uint16_t trace;         /* the layer's index for qps_trace() */
 } qps_spiking_t;
 
 /* All timesteps of a layer. Membranes live in scratch, one pixel at a time, and are not kept.
  * scratch: channels words of membranes, then what the source needs. output aliases neither input nor shortcut. */
-void qps_spiking_run(const qps_spiking_t *layer, const void *input, const void *shortcut, uint32_t *output, int32_t *scratch);
+void qps_spiking_run(const qps_spiking_t *layer, const void *input, const void *shortcut, uint32_t *output,
+                     int32_t *scratch);
 
 /* w before its comparison: decay, current, bias. */
 static inline int32_t qps_neuron_charge(const qps_neuron_t *neuron, uint32_t c, int32_t membrane, int32_t current)

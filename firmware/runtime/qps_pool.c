@@ -6,9 +6,9 @@ void qps_pool_run(const qps_pool_t *layer, const void *input, void *output)
     qps_map_clear(&layer->output, output);
     for (uint32_t t = 0U; t < layer->output.timesteps; t++) {
         for (uint32_t y = 0U; y < layer->output.height; y++) {
-            const qps_taps_t rows = qps_taps(y, window->stride_height, window->padding_height, window->kernel_height, window->dilation_height, layer->input.height);
+            const qps_taps_t rows = qps_rows(window, y, layer->input.height);
             for (uint32_t x = 0U; x < layer->output.width; x++) {
-                const qps_taps_t columns = qps_taps(x, window->stride_width, window->padding_width, window->kernel_width, window->dilation_width, layer->input.width);
+                const qps_taps_t columns = qps_columns(window, x, layer->input.width);
                 for (uint32_t c = 0U; c < layer->output.channels; c++) {
                     uint32_t pooled = 0U;
                     for (uint32_t ky = rows.first; ky < rows.last; ky++) {
@@ -51,8 +51,8 @@ void qps_current_pool_fill(const void *layer, const void *input, uint32_t t, uin
 {
     const qps_current_pool_t *const pool = (const qps_current_pool_t *)layer;
     const qps_window_t *const window = &pool->window;
-    const qps_taps_t rows = qps_taps(y, window->stride_height, window->padding_height, window->kernel_height, window->dilation_height, pool->height);
-    const qps_taps_t columns = qps_taps(x, window->stride_width, window->padding_width, window->kernel_width, window->dilation_width, pool->width);
+    const qps_taps_t rows = qps_rows(window, y, pool->height);
+    const qps_taps_t columns = qps_columns(window, x, pool->width);
     int32_t *const pixel = current + pool->channels;
     int first = 1;
     memset(current, 0, pool->channels * sizeof *current);

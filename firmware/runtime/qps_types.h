@@ -21,8 +21,8 @@ extern "C" {
 #endif
 
 /* One list makes the codes and their texts, so that they cannot drift apart. */
-#define QPS_STATUS_LIST(X)                    \
-    X(QPS_OK, "ok")                           \
+#define QPS_STATUS_LIST(X)                                                                                             \
+    X(QPS_OK, "ok")                                                                                                    \
     X(QPS_ERROR_NULL, "null pointer argument")
 
 #define QPS_STATUS_CODE(code, text) code,

@@ -61,7 +61,7 @@ def run(
         text=True,
         check=False,
         timeout=120,
-        preexec_fn=before,  # noqa: PLW1509 - no threads yet that could hold a lock
+        preexec_fn=before,
     )
     return Result(result.returncode, result.stdout, result.stderr)
 
@@ -130,9 +130,7 @@ class Workplace:
         shutil.copytree(self.small_firmware, self.folder / name)
         return Path(name)
 
-    def refuses(
-        self, *arguments: object, says: tuple[str, ...] = (), runner: Callable[..., Result] = call
-    ) -> str:
+    def refuses(self, *arguments: object, says: tuple[str, ...] = (), runner: Callable[..., Result] = call) -> str:
         """The command is refused in one line with exit code 2, and leaves everything as it was; that line."""
         before = contents(self.folder)
         result = runner(*arguments)

@@ -29,9 +29,7 @@ def small_firmware(small_model: Path) -> Path:
 
 
 @pytest.fixture
-def workplace(
-    small_model: Path, small_firmware: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> Workplace:
+def workplace(small_model: Path, small_firmware: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Workplace:
     place = Workplace(tmp_path / "here", tmp_path / "temporary", small_model, small_firmware)
     place.folder.mkdir()
     place.temporary.mkdir()

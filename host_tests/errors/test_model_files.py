@@ -133,29 +133,24 @@ class Case:
     says: tuple[str, ...]
 
 
-def node(content: Content, name: str) -> Content:
-    found: Content = next(entry for entry in content["nodes"] if entry["name"] == name)
-    return found
+def place_of(content: Content, path: tuple[str, ...]) -> Any:
+    """What lies at a path of keys; nodes are found by name."""
+    place: Any = content
+    for key in path:
+        place = next(entry for entry in place if entry["name"] == key) if isinstance(place, list) else place[key]
+    return place
 
 
 def set_key(*path: str, value: object) -> Change:
-    """A key of the content, by its path; nodes by name."""
-
     def change(content: Content) -> None:
-        place = content
-        for key in path[:-1]:
-            place = next(e for e in place if e["name"] == key) if isinstance(place, list) else place[key]
-        place[path[-1]] = value
+        place_of(content, path[:-1])[path[-1]] = value
 
     return change
 
 
 def without(*path: str) -> Change:
     def change(content: Content) -> None:
-        place = content
-        for key in path[:-1]:
-            place = next(e for e in place if e["name"] == key) if isinstance(place, list) else place[key]
-        del place[path[-1]]
+        del place_of(content, path[:-1])[path[-1]]
 
     return change
 
@@ -208,7 +203,7 @@ TENSORS = (
     "norm1.running_var",
     "head.codes",
 )
-FLOATS = tuple(name for name in TENSORS if not name.endswith("codes")) + ("head.bias", "head.weight")
+FLOATS = (*(name for name in TENSORS if not name.endswith("codes")), "head.bias", "head.weight")
 WRONG_TIMESTEPS: tuple[object, ...] = (0, -1, 4097, 5000, 2.0, "4", True, None)
 WRONG_BITS: tuple[object, ...] = (0, 1, 3, 5, 16, -4, 4.0, "4", None)
 
@@ -233,7 +228,9 @@ CONTENTS: dict[str, Case] = {
     "code_above_the_4_bit_grid": Case(poke("conv2.codes", 16), ("conv2.codes", "15")),
     "code_outside_the_symmetric_grid": Case(poke("conv1.codes", 0), ("conv1.codes",)),
     **{f"shape_of_{key}": Case(cut(key), (key, "shape")) for key in TENSORS},
-    "dtype_of_weights": Case(lambda c: c["tensors"].update({"conv2.weight": torch.ones(6, 4, 3, 3).double()}), ("conv2.weight", "float64")),
+    "dtype_of_weights": Case(
+        lambda c: c["tensors"].update({"conv2.weight": torch.ones(6, 4, 3, 3).double()}), ("conv2.weight", "float64")
+    ),
     "tensor_is_no_tensor": Case(set_key("tensors", "conv2.weight", value=[1.0]), ("conv2.weight",)),
     "sparse_tensor": Case(set_key("tensors", "norm1.bias", value=torch.ones(4).to_sparse()), ("norm1.bias",)),
     "channels_disagree": to_attribute("conv2", "in_channels", 5, "4"),
@@ -244,7 +241,9 @@ CONTENTS: dict[str, Case] = {
     "stride_zero": to_attribute("conv2", "stride", [0, 1]),
     "padding_negative": to_attribute("conv2", "padding", [-1, 0]),
     **{f"bits_{value!r}": bits("conv2", value) for value in WRONG_BITS},
-    "grid_unknown": Case(set_key("nodes", "conv2", "attributes", "quantizer", "grid", value="log"), ("conv2", "rescaw")),
+    "grid_unknown": Case(
+        set_key("nodes", "conv2", "attributes", "quantizer", "grid", value="log"), ("conv2", "rescaw")
+    ),
     "kind_unknown": Case(set_key("nodes", "neuron1", "kind", value="gru"), ("neuron1", "'gru'", "supported", "neuron")),
     "kind_no_text": Case(set_key("nodes", "neuron1", "kind", value=3), ("neuron1", "kind")),
     "decay_above_one": to_attribute("neuron1", "decay", 1.5),

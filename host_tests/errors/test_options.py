@@ -96,7 +96,10 @@ USAGE: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
     "prune_all": (("prune", "MODEL", "--data", "digits", "--ratio", "1.5", "-o", "new.pt"), ("1.5",)),
     "prune_nan": (("prune", "MODEL", "--data", "digits", "--ratio", "nan", "-o", "new.pt"), ("nan",)),
     "prune_three_ratios": (("prune", "MODEL", "--data", "digits", "--ratio", "0,0,0", "-o", "new.pt"), ("3",)),
-    "prune_criterion": (("prune", "MODEL", "--data", "digits", "--ratio", "0", "--criterion", "x", "-o", "n"), ("svs",)),
+    "prune_criterion": (
+        ("prune", "MODEL", "--data", "digits", "--ratio", "0", "--criterion", "x", "-o", "n"),
+        ("svs",),
+    ),
 }
 
 

@@ -18,6 +18,8 @@ import pytest
 from numpy.typing import NDArray
 
 from host_tests.errors.command import Workplace, call, call_ok, run
+from qpsnn_codegen.errors import DataError
+from qpsnn_codegen.verification import verify_folder
 
 MARKER = "executed"
 
@@ -153,7 +155,10 @@ FOLDERS: dict[str, tuple[Damage, str]] = {
     "network_truncated": (shorten(NETWORK), NETWORK),
     "network_is_text": (overwrite(NETWORK, b"hello"), NETWORK),
     "network_is_a_pickle": (overwrite(NETWORK, pickle.dumps(Hostile())), NETWORK),
-    "network_is_an_array": (overwrite(NETWORK, npy_with_header(b"{'descr':'|u1','fortran_order':False,'shape':(64,)}")), NETWORK),
+    "network_is_an_array": (
+        overwrite(NETWORK, npy_with_header(b"{'descr':'|u1','fortran_order':False,'shape':(64,)}")),
+        NETWORK,
+    ),
     "network_has_a_broken_array": (overwrite(NETWORK, npz_with_header(UNBALANCED)), NETWORK),
     "network_holds_a_pickle": (hostile_array("network.npz", "a0"), NETWORK),
     "network_lacks_an_array": (network(lambda arrays: arrays.pop("a0")), NETWORK),
@@ -229,6 +234,13 @@ def npz(**arrays: NDArray[Any]) -> bytes:
     return buffer.getvalue()
 
 
+def encrypted(archive: bytes) -> bytes:
+    """The flag of an encrypted member set in the directory and before the member."""
+    return archive.replace(b"PK\x01\x02\x14\x03\x14\x00\x00", b"PK\x01\x02\x14\x03\x14\x00\x01").replace(
+        b"PK\x01\x02\x2d\x03\x2d\x00\x00", b"PK\x01\x02\x2d\x03\x2d\x00\x01"
+    )
+
+
 def header(text: str) -> bytes:
     return npy_with_header(text.encode())
 
@@ -239,6 +251,7 @@ INPUTS: dict[str, tuple[bytes, tuple[str, ...]]] = {
     "truncated": (npy(images(4))[:200], ("inputs.npy: ",)),
     "truncated_header": (npy(images(4))[:20], ("inputs.npy: ",)),
     "truncated_npz": (npz(inputs=images(4))[:200], ("inputs.npy: ",)),
+    "encrypted_npz": (encrypted(npz(inputs=images(4))), ("inputs.npy: ",)),
     "pickle": (pickle.dumps(Hostile()), ("inputs.npy: ",)),
     "object_array": (npy(np.array([Hostile()], dtype=object)), ("inputs.npy: ",)),
     "object_array_in_npz": (npz(inputs=np.array([Hostile()], dtype=object)), ("inputs.npy: ",)),
@@ -246,9 +259,12 @@ INPUTS: dict[str, tuple[bytes, tuple[str, ...]]] = {
     "empty_npz": (npz(), ("inputs.npy: ",)),
     "header_unbalanced": (header("(" * 50), ("inputs.npy: ",)),
     "header_nested": (header("-" * 9000 + "1"), ()),
-    "header_of_numbers_too_large": (header("{'descr':'|u1','fortran_order':False,'shape':(%d,)}" % 10**30), ("inputs.npy: ",)),
+    "header_of_numbers_too_large": (
+        header(f"{{'descr':'|u1','fortran_order':False,'shape':({10**30},)}}"),
+        ("inputs.npy: ",),
+    ),
     "header_of_truths": (header("{'descr':'|u1','fortran_order':False,'shape':(True,)}"), ("inputs.npy: ",)),
-    "header_of_petabytes": (header("{'descr':'|u1','fortran_order':False,'shape':(%d,)}" % 10**15), ("memory",)),
+    "header_of_petabytes": (header(f"{{'descr':'|u1','fortran_order':False,'shape':({10**15},)}}"), ("memory",)),
     "height": (npy(images()[:, :, :7]), ("[1, 1, 7, 8]", "[N, 1, 8, 8]")),
     "channels": (npy(np.zeros((1, 3, 8, 8), np.uint8)), ("[1, 3, 8, 8]", "[N, 1, 8, 8]")),
     "flat": (npy(np.zeros((1, 64), np.uint8)), ("[1, 64]", "[N, 1, 8, 8]")),
@@ -276,6 +292,11 @@ def test_inputs(case: str, workplace: Workplace) -> None:
         workplace.refuses("verify", folder, "--inputs", "inputs.npy", says=says)
         workplace.refuses(workplace.model(), "-o", "out", "--calibrate", "inputs.npy", says=says)
     assert not Path(MARKER).exists()
+
+
+def test_verifying_inputs_that_do_not_fit_in_python(workplace: Workplace) -> None:
+    with pytest.raises(DataError, match=r"\[N, 1, 8, 8\]"):
+        verify_folder(workplace.firmware(), inputs=images()[..., :7])
 
 
 def test_inputs_that_are_missing(workplace: Workplace) -> None:

@@ -21,9 +21,10 @@ def difference(model: str, name: str, text: str) -> list[str]:
     old = stored(model, name)
     if old == text.encode():
         return []
-    lines = [part.decode(errors="replace").splitlines() for part in (old, text.encode())]
+    before, after = (part.decode(errors="replace").splitlines() for part in (old, text.encode()))
     path = f"host_tests/golden/{model}/{name}"
-    diff = list(difflib.unified_diff(*lines, f"{path} (checked in)", f"{path} (generated)", lineterm=""))
+    titles = (f"{path} (checked in)", f"{path} (generated)")
+    diff = list(difflib.unified_diff(before, after, *titles, lineterm=""))
     return diff or [f"{path}: differs in line ends only"]
 
 

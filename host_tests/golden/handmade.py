@@ -1,4 +1,4 @@
-"""Networks built by hand. Their numbers come from the raw bits of a seeded generator, which no numpy version changes."""
+"""Networks built by hand, with numbers from the raw bits of a seeded generator, which no numpy version changes."""
 
 from __future__ import annotations
 
@@ -123,7 +123,8 @@ class Sketch:
         features = self.shape(source)[0]
         grid = self._grid(outputs, bits, features, rescaw=rescaw, gain=1.0)
         if uniform:
-            grid = (Grid.rescaw if rescaw else Grid.symmetric)(bits, np.full(outputs, grid.scale[0]))
+            one = np.full(outputs, float(grid.scale[0]))
+            grid = Grid.rescaw(bits, one) if rescaw else Grid.symmetric(bits, one)
         node = Linear(
             name=name,
             inputs=(source,),

@@ -40,6 +40,12 @@ def _mutants(file: str, *changes: tuple[str, str, str]) -> tuple[CMutant, ...]:
 _TAPS_FIRST = "while (taps.first < taps.last && taps.origin + (int32_t)(taps.first * dilation) < 0)"
 _TAPS_LAST = "taps.origin + (int32_t)((taps.last - 1U) * dilation) >= (int32_t)size"
 
+_WIDE_SHIFT = "inline int64_t qps_shift_right_64(int64_t value, uint32_t bits)\n{\n    "
+_SUM_STEP = (
+    " t++) {\n        if (t == 0U || layer->static_current == 0U) {\n"
+    "            layer->source.fill(layer->source.layer, input, t, 0U, 0U, scratch);"
+)
+
 C_MUTANTS: tuple[CMutant, ...] = (
     *_mutants(
         "qps_neuron.c",
@@ -60,13 +66,29 @@ C_MUTANTS: tuple[CMutant, ...] = (
     *_mutants(
         "qps_neuron.h",
         ("decay missed", "charged = qps_shift_right(membrane, neuron->decay_shift);", "charged = membrane;"),
-        ("decay truncates", "qps_shift_right(membrane, neuron->decay_shift)", "(membrane / (1 << neuron->decay_shift))"),
-        ("rounding of the decay left out", "* neuron->decay_multiplier + neuron->decay_rounding", "* neuron->decay_multiplier"),
-        ("decay by one bit more", "qps_shift_right_64(product, neuron->decay_shift)", "qps_shift_right_64(product, neuron->decay_shift + 1U)"),
+        (
+            "decay truncates",
+            "qps_shift_right(membrane, neuron->decay_shift)",
+            "(membrane / (1 << neuron->decay_shift))",
+        ),
+        (
+            "rounding of the decay left out",
+            "* neuron->decay_multiplier + neuron->decay_rounding",
+            "* neuron->decay_multiplier",
+        ),
+        (
+            "decay by one bit more",
+            "qps_shift_right_64(product, neuron->decay_shift)",
+            "qps_shift_right_64(product, neuron->decay_shift + 1U)",
+        ),
         ("fraction bits ignored", "qps_scale_up(current, neuron->fraction_bits)", "current"),
         ("bias dropped", "charged += neuron->bias[c];", "charged += 0 * neuron->bias[c];"),
         ("hard reset to 0", "return neuron->rest[c];", "return 0;"),
-        ("hard reset as none", "if (neuron->reset == QPS_RESET_HARD)", "if (neuron->reset == QPS_RESET_HARD && c > 1000U)"),
+        (
+            "hard reset as none",
+            "if (neuron->reset == QPS_RESET_HARD)",
+            "if (neuron->reset == QPS_RESET_HARD && c > 1000U)",
+        ),
         ("soft reset as hard", "membrane - neuron->drop[c] : membrane", "neuron->rest[c] : membrane"),
         ("soft reset as none", "membrane - neuron->drop[c] : membrane", "membrane : membrane"),
         ("no reset as hard", "membrane - neuron->drop[c] : membrane", "membrane - neuron->drop[c] : neuron->rest[c]"),
@@ -84,7 +106,11 @@ C_MUTANTS: tuple[CMutant, ...] = (
         ("group's last bits", "word &= ~(UINT32_MAX << (end - base));", "word &= UINT32_MAX;"),
         ("mask off by one word", "word = spikes[base / 32U]", "word = spikes[base / 33U]"),
         ("only the first word", "base < end; base += 32U", "base < end && base < 32U; base += 32U"),
-        ("events counted per word", "            events++;\n        }", "        }\n        events += spikes[base / 32U] != 0U;"),
+        (
+            "events counted per word",
+            "            events++;\n        }",
+            "        }\n        events += spikes[base / 32U] != 0U;",
+        ),
         ("group offset of the sums", "(size_t)group * conv->group_outputs;", "(size_t)group * conv->group_inputs;"),
         ("group offset of the inputs", "first = group * conv->group_inputs;", "first = 0U * group;"),
         ("rows and columns swapped", "ky * window->kernel_width + kx", "kx * window->kernel_height + ky"),
@@ -96,29 +122,65 @@ C_MUTANTS: tuple[CMutant, ...] = (
     ),
     *_mutants(
         "qps_map.h",
-        ("padding off by one", "(int32_t)(position * stride) - (int32_t)padding;", "(int32_t)(position * stride) - (int32_t)padding + 1;"),
-        ("padding ignored", "(int32_t)(position * stride) - (int32_t)padding;", "(int32_t)(position * stride) - 0 * (int32_t)padding;"),
+        (
+            "padding off by one",
+            "(int32_t)(position * stride) - (int32_t)padding;",
+            "(int32_t)(position * stride) - (int32_t)padding + 1;",
+        ),
+        (
+            "padding ignored",
+            "(int32_t)(position * stride) - (int32_t)padding;",
+            "(int32_t)(position * stride) - 0 * (int32_t)padding;",
+        ),
         ("stride ignored", "(int32_t)(position * stride)", "(int32_t)(position + 0U * stride)"),
         ("upper border one too far", _TAPS_LAST, _TAPS_LAST.replace(">=", ">")),
         ("first row and column left out", _TAPS_FIRST, _TAPS_FIRST.replace("< 0)", "<= 0)")),
         ("frames ignored", "map->timesteps > 1U ? t : 0U", "map->timesteps > 1U ? 0U * t : 0U"),
         ("width for height", "(frame * map->height + y) * map->width + x", "(frame * map->width + y) * map->width + x"),
-        ("planes by width", "((size_t)c * map->height + y) * map->width + x", "((size_t)c * map->width + y) * map->width + x"),
+        (
+            "planes by width",
+            "((size_t)c * map->height + y) * map->width + x",
+            "((size_t)c * map->width + y) * map->width + x",
+        ),
         ("bit of a spike", "[c / 32U] >> (c % 32U)) & 1U)", "[c / 32U] >> (c % 31U)) & 1U)"),
-        ("bytes unsigned", "memcpy(&byte, &bytes[planar], sizeof byte);\n        value = byte;", "value = bytes[planar];\n        (void)byte;"),
-        ("wide counts cut to a byte", "value = qps_load_u16(&bytes[2U * interleaved]);", "value = bytes[2U * interleaved];"),
+        (
+            "bytes unsigned",
+            "memcpy(&byte, &bytes[planar], sizeof byte);\n        value = byte;",
+            "value = bytes[planar];\n        (void)byte;",
+        ),
+        (
+            "wide counts cut to a byte",
+            "value = qps_load_u16(&bytes[2U * interleaved]);",
+            "value = bytes[2U * interleaved];",
+        ),
         ("wide images cut to a byte", "value = half;", "value = (int8_t)half;"),
         ("stored spike in the wrong word", "words[c / 32U] |= value", "words[0U * c] |= value"),
     ),
     *_mutants(
         "qps_types.h",
-        ("shift of negative values truncates", "return value < 0 ? ~(~value >> bits) : value >> bits;\n}\n\n/* The same", "return value / (int32_t)(UINT32_C(1) << bits);\n}\n\n/* The same"),
-        ("wide shift of negative values truncates", "inline int64_t qps_shift_right_64(int64_t value, uint32_t bits)\n{\n    return value < 0 ? ~(~value >> bits) : value >> bits;", "inline int64_t qps_shift_right_64(int64_t value, uint32_t bits)\n{\n    return value / ((int64_t)1 << bits);"),
-        ("scaled by one bit less", "(int32_t)(UINT32_C(1) << bits);", "(int32_t)(UINT32_C(1) << (bits > 0U ? bits - 1U : 0U));"),
+        (
+            "shift of negative values truncates",
+            "return value < 0 ? ~(~value >> bits) : value >> bits;\n}\n\n/* The same",
+            "return value / (int32_t)(UINT32_C(1) << bits);\n}\n\n/* The same",
+        ),
+        (
+            "wide shift of negative values truncates",
+            _WIDE_SHIFT + "return value < 0 ? ~(~value >> bits) : value >> bits;",
+            _WIDE_SHIFT + "return value / ((int64_t)1 << bits);",
+        ),
+        (
+            "scaled by one bit less",
+            "(int32_t)(UINT32_C(1) << bits);",
+            "(int32_t)(UINT32_C(1) << (bits > 0U ? bits - 1U : 0U));",
+        ),
     ),
     *_mutants(
         "qps_pool.c",
-        ("pool is AND", "                            } else if (value > pooled) {", "                            } else if (value < pooled || (ky == rows.first && kx == columns.first)) {"),
+        (
+            "pool is AND",
+            "                            } else if (value > pooled) {",
+            "                            } else if (value < pooled || (ky == rows.first && kx == columns.first)) {",
+        ),
         ("sum is OR", "pooled += value;", "pooled |= value;"),
         ("pool of the first timestep", "&layer->input, input, t, iy, ix, c)", "&layer->input, input, 0U, iy, ix, c)"),
         ("minimum as maximum", "minimum ? pixel[c] < current[c] : pixel[c] > current[c]", "pixel[c] > current[c]"),
@@ -142,12 +204,28 @@ C_MUTANTS: tuple[CMutant, ...] = (
     *_mutants(
         "qps_readout.c",
         ("offset dropped", "logits[k] += rescale->offset[k];", "logits[k] += 0 * rescale->offset[k];"),
-        ("rescale truncates", "qps_shift_right_64(product + half, rescale->shift)", "qps_shift_right_64(product, rescale->shift)"),
-        ("one timestep too few", "t < layer->timesteps; t++) {\n        if (t == 0U || layer->static_current == 0U) {\n            layer->source.fill(layer->source.layer, input, t, 0U, 0U, scratch);", "t + 1U < layer->timesteps; t++) {\n        if (t == 0U || layer->static_current == 0U) {\n            layer->source.fill(layer->source.layer, input, t, 0U, 0U, scratch);"),
-        ("potential before the reset", "            logits[k] = w;", "            logits[k] = w > neuron->threshold[k] ? 0 : w;"),
+        (
+            "rescale truncates",
+            "qps_shift_right_64(product + half, rescale->shift)",
+            "qps_shift_right_64(product, rescale->shift)",
+        ),
+        (
+            "one timestep too few",
+            "t < layer->timesteps;" + _SUM_STEP,
+            "t + 1U < layer->timesteps;" + _SUM_STEP,
+        ),
+        (
+            "potential before the reset",
+            "            logits[k] = w;",
+            "            logits[k] = w > neuron->threshold[k] ? 0 : w;",
+        ),
         ("last spike at the threshold", "if (w > neuron->threshold[k])", "if (w >= neuron->threshold[k])"),
         ("last reset missed", "w = qps_neuron_discharge(neuron, k, w);", "(void)qps_neuron_discharge(neuron, k, w);"),
-        ("last potential starts at 0", "memcpy(logits, neuron->rest, layer->classes * sizeof *logits);", "memset(logits, 0, layer->classes * sizeof *logits);"),
+        (
+            "last potential starts at 0",
+            "memcpy(logits, neuron->rest, layer->classes * sizeof *logits);",
+            "memset(logits, 0, layer->classes * sizeof *logits);",
+        ),
         ("last spikes' words", "scratch + words;", "scratch;"),
     ),
 )

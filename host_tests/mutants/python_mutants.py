@@ -90,9 +90,17 @@ REFERENCE_MUTANTS: tuple[PythonMutant, ...] = (
         ("sum is maximum", 'view.sum(axis=(-2, -1)) if mode == "sum" else ', ""),
         ("border counts as 0", "else _LOWEST", "else 0"),
     ),
-    *_mutants(pools.CurrentPool, "execute", ("minimum ignored", "np.where(self.minimum, -1, 1)", "np.where(self.minimum, 1, 1)")),
+    *_mutants(
+        pools.CurrentPool,
+        "execute",
+        ("minimum ignored", "np.where(self.minimum, -1, 1)", "np.where(self.minimum, 1, 1)"),
+    ),
     *_mutants(add.AddMaps, "execute", ("sum is the left", "inputs[0] + inputs[1]", "inputs[0]")),
-    *_mutants(input.Lookup, "execute", ("table of the first channel", "self.table[channel, raw]", "self.table[0 * channel, raw]")),
+    *_mutants(
+        input.Lookup,
+        "execute",
+        ("table of the first channel", "self.table[channel, raw]", "self.table[0 * channel, raw]"),
+    ),
     *_mutants(
         shortcut.ChannelMap,
         "execute",
@@ -118,7 +126,11 @@ EMITTER_MUTANTS: tuple[PythonMutant, ...] = (
         ("rows by input first", ".transpose(3, 4, 0, 2, 1)", ".transpose(4, 3, 0, 2, 1)"),
     ),
     *_mutants(c_model.CModel, "static", ("everything is static", "int(self._types[name].static)", "1")),
-    *_mutants(c_model.CModel, "trace", ("traces in the wrong place", "self._trace[name]", "(self._trace[name] + 1) % len(self._trace)")),
+    *_mutants(
+        c_model.CModel,
+        "trace",
+        ("traces in the wrong place", "self._trace[name]", "(self._trace[name] + 1) % len(self._trace)"),
+    ),
     *_mutants(
         neuron.IntegerNeuron,
         "c_fields",

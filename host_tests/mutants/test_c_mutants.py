@@ -44,7 +44,9 @@ def test_mutants_are_named_once() -> None:
 def test_every_kernel_file_has_a_mutant() -> None:
     files = {path.removeprefix("runtime/") for path in case("image").files if path.startswith("runtime/")}
     # Texts of status codes, which no inference uses, and declarations without code.
-    declarations = {f"qps_{name}.h" for name in ("add", "conv", "current", "lookup", "pool", "readout", "shortcut", "trace")}
+    declarations = {
+        f"qps_{name}.h" for name in ("add", "conv", "current", "lookup", "pool", "readout", "shortcut", "trace")
+    }
     assert {mutant.file for mutant in C_MUTANTS} == files - declarations - {"qps_status.c"}
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
-from fractions import Fraction as F
+from fractions import Fraction
 from typing import Any
 
 import numpy as np
@@ -18,22 +18,29 @@ from qpsnn_codegen.kinds import neuron as neuron_kind
 from qpsnn_codegen.lowering import lower
 
 NEURONS: dict[str, OneNeuron] = {
-    "hard": OneNeuron(threshold=F(7, 3), rest=F(1, 3)),
-    "hard, at the threshold": OneNeuron(threshold=F(5, 2), rest=F(1), strict=False),
-    "hard, on the threshold": OneNeuron(threshold=F(5, 2), rest=F(1)),
-    "hard, by a quarter": OneNeuron(threshold=F(9, 4), rest=F(-1, 2), decay=F(1, 4), timesteps=3),
-    "soft": OneNeuron(threshold=F(7, 3), rest=F(0), drop=F(7, 3), reset="soft"),
-    "soft, odd drop": OneNeuron(threshold=F(11, 5), rest=F(-2, 5), drop=F(9, 5), reset="soft", strict=False),
-    "no reset": OneNeuron(threshold=F(3, 2), rest=F(1, 7), reset="none"),
-    "integrating": OneNeuron(threshold=F(13, 3), rest=F(0), decay=F(1), bias=F(1, 3)),
+    "hard": OneNeuron(threshold=Fraction(7, 3), rest=Fraction(1, 3)),
+    "hard, at the threshold": OneNeuron(threshold=Fraction(5, 2), rest=Fraction(1), strict=False),
+    "hard, on the threshold": OneNeuron(threshold=Fraction(5, 2), rest=Fraction(1)),
+    "hard, by a quarter": OneNeuron(threshold=Fraction(9, 4), rest=Fraction(-1, 2), decay=Fraction(1, 4), timesteps=3),
+    "soft": OneNeuron(threshold=Fraction(7, 3), rest=Fraction(0), drop=Fraction(7, 3), reset="soft"),
+    "soft, odd drop": OneNeuron(
+        threshold=Fraction(11, 5), rest=Fraction(-2, 5), drop=Fraction(9, 5), reset="soft", strict=False
+    ),
+    "no reset": OneNeuron(threshold=Fraction(3, 2), rest=Fraction(1, 7), reset="none"),
+    "integrating": OneNeuron(threshold=Fraction(13, 3), rest=Fraction(0), decay=Fraction(1), bias=Fraction(1, 3)),
     "integrating, soft": OneNeuron(
-        threshold=F(13, 5), rest=F(0), drop=F(13, 5), decay=F(1), bias=F(-1, 7), reset="soft"
+        threshold=Fraction(13, 5),
+        rest=Fraction(0),
+        drop=Fraction(13, 5),
+        decay=Fraction(1),
+        bias=Fraction(-1, 7),
+        reset="soft",
     ),
     "shortcut": OneNeuron(
-        threshold=F(7, 3), rest=F(0), gain=F(5, 7), shortcut_max=1, low=-1, high=2, timesteps=3
+        threshold=Fraction(7, 3), rest=Fraction(0), gain=Fraction(5, 7), shortcut_max=1, low=-1, high=2, timesteps=3
     ),
     "shortcut of counts": OneNeuron(
-        threshold=F(3), rest=F(1, 5), gain=F(-3, 4), shortcut_max=2, low=-1, high=3, timesteps=2
+        threshold=Fraction(3), rest=Fraction(1, 5), gain=Fraction(-3, 4), shortcut_max=2, low=-1, high=3, timesteps=2
     ),
 }
 
@@ -118,7 +125,7 @@ def test_a_threshold_off_by_one_is_found(name: str, step: int) -> None:
 @pytest.mark.parametrize("constant", ["threshold", "rest"])
 def test_a_constant_without_room_is_exact(constant: str, step: int) -> None:
     # λ = 1 and whole numbers: no fraction bits are needed, and each unit counts.
-    neuron = OneNeuron(threshold=F(4), rest=F(1), decay=F(1))
+    neuron = OneNeuron(threshold=Fraction(4), rest=Fraction(1), decay=Fraction(1))
     integers = found(neuron)
     assert integers.fraction_bits == 0
     assert claims(neuron, integers)
@@ -154,7 +161,7 @@ def test_a_broken_search_for_thresholds_is_found(monkeypatch: pytest.MonkeyPatch
     interval = certificate._threshold_interval
 
     def broken(*arguments: Any) -> Any:
-        low, high = interval(*arguments)
+        low, _ = interval(*arguments)
         return low - 1, low - 1
 
     monkeypatch.setattr(certificate, "_threshold_interval", broken)
@@ -165,12 +172,12 @@ def test_a_broken_search_for_thresholds_is_found(monkeypatch: pytest.MonkeyPatch
 def test_certify_says_how_far_a_proof_reaches() -> None:
     neuron = NEURONS["hard"]
     integers = found(neuron)
-    good = certify("lif", neuron.real, integers, neuron.timesteps, input_error=(F(0),))
+    good = certify("lif", neuron.real, integers, neuron.timesteps, input_error=(Fraction(0),))
     assert (good.status, good.steps, good.proven, good.membrane_error) == ("certified", 4, 1, 0.0)
     bad = replace(integers, threshold=integers.threshold + 2**integers.fraction_bits)
-    verdict = certify("lif", neuron.real, bad, neuron.timesteps, input_error=(F(0),))
+    verdict = certify("lif", neuron.real, bad, neuron.timesteps, input_error=(Fraction(0),))
     assert (verdict.status, verdict.steps, verdict.proven) == ("bounded", 0, 0)
-    rounded_input = certify("lif", neuron.real, integers, neuron.timesteps, input_error=(F(1, 1000),))
+    rounded_input = certify("lif", neuron.real, integers, neuron.timesteps, input_error=(Fraction(1, 1000),))
     assert (rounded_input.status, rounded_input.proven) == ("bounded", 0)
     assert rounded_input.membrane_error > 0.001
 
@@ -180,11 +187,11 @@ def test_channels_are_judged_one_by_one() -> None:
     real = RealNeuron(
         threshold=tuple(n.threshold for n in neurons),
         rest=tuple(n.rest for n in neurons),
-        drop=(F(1), F(1)),
-        bias=(F(0), F(0)),
-        gain=(F(0), F(0)),
+        drop=(Fraction(1), Fraction(1)),
+        bias=(Fraction(0), Fraction(0)),
+        gain=(Fraction(0), Fraction(0)),
         strict=True,
-        decay=F(1, 2),
+        decay=Fraction(1, 2),
         reset="hard",
         low=np.array([-2, -2]),
         high=np.array([3, 3]),

@@ -1,4 +1,4 @@
-"""What docs/c_api.md promises of the generated C beyond its spikes: freestanding, constant, shareable, without warnings."""
+"""What docs/c_api.md promises of the generated C beyond its spikes: freestanding, constant, shareable, no warnings."""
 
 from __future__ import annotations
 
@@ -362,7 +362,7 @@ class TestBuilds:
 
 
 def test_both_forms_of_weights_are_the_same_bytes(tmp_path: Path) -> None:
-    in_c, in_binary = (write(tmp_path / form, "image", form) for form in ("c", "binary"))  # type: ignore[arg-type]
+    in_c, in_binary = (write(tmp_path / form, "image", form) for form in ("c", "binary"))
     samples = in_c.samples(8, seed=3)
     outcomes = []
     for firmware in (in_c, in_binary):
@@ -397,7 +397,9 @@ class TestAssertions:
         return result.stderr
 
     def test_another_runtime(self, firmwares: dict[str, Firmware], tmp_path: Path) -> None:
-        version = re.search(r"#define QPS_RUNTIME_VERSION (\d+)", (firmwares["image"].folder / "runtime/qps_types.h").read_text())
+        version = re.search(
+            r"#define QPS_RUNTIME_VERSION (\d+)", (firmwares["image"].folder / "runtime/qps_types.h").read_text()
+        )
         assert version is not None
         other = f"#define QPS_RUNTIME_VERSION {int(version[1]) + 1}"
         messages = self.compile(firmwares["image"], tmp_path, "runtime/qps_types.h", version[0], other)
@@ -405,9 +407,7 @@ class TestAssertions:
 
     def test_another_arena(self, firmwares: dict[str, Firmware], tmp_path: Path) -> None:
         words = firmwares["image"].compilation.plan.arena_bytes // 4
-        messages = self.compile(
-            firmwares["image"], tmp_path, "image_net.h", f"arena[{words}]", f"arena[{words + 1}]"
-        )
+        messages = self.compile(firmwares["image"], tmp_path, "image_net.h", f"arena[{words}]", f"arena[{words + 1}]")
         assert "the state of image_net is not what was planned" in messages
 
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 import shutil
 import subprocess
-from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -66,7 +65,7 @@ def evaluated(
     examples: Path,
     images: NDArray[np.uint8],
     tmp_path_factory: pytest.TempPathFactory,
-) -> Iterator[Evaluated]:
+) -> Evaluated:
     name = str(request.param)
     path = examples / f"{name}.pt"
     compilation = qpsnn_codegen.compile(path)
@@ -80,7 +79,7 @@ def evaluated(
     with torch.no_grad(), nn.record_spikes(real) as spikes:
         logits = real(raw)
         predictions = nn.predict(nn.load(path), images)
-    yield Evaluated(
+    return Evaluated(
         name=name,
         folder=folder,
         compilation=compilation,
@@ -149,7 +148,7 @@ def test_ram_is_the_arena(evaluated: Evaluated) -> None:
 
 
 def test_stack_is_small(evaluated: Evaluated, tmp_path: Path) -> None:
-    """gcc's own figures: no function of the runtime or the model needs more than a small frame, and none a varying one."""
+    """gcc's own figures: every function of the runtime and the model has a small frame of a fixed size."""
     gcc = shutil.which("gcc")
     assert gcc is not None
     sources = [*evaluated.folder.glob("*.c"), *(evaluated.folder / "runtime").glob("*.c")]

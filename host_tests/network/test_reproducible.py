@@ -56,7 +56,7 @@ def generate(checkout: Path, folder: Path, model: str, **environment: str) -> tu
 @pytest.mark.parametrize("model", MODELS)
 def test_same_bytes_elsewhere_and_on_another_day(model: str, checkout: Path, tmp_path: Path) -> None:
     here, world = generate(
-        checkout, tmp_path / "here", model, PYTHONHASHSEED="1", TZ="UTC", LC_ALL="C", HOME="/tmp", offset="0"
+        checkout, tmp_path / "here", model, PYTHONHASHSEED="1", TZ="UTC", LC_ALL="C", HOME="/", offset="0"
     )
     there, other_world = generate(
         checkout,

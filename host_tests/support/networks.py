@@ -149,7 +149,7 @@ class _Builder:
 
     def chance(self, percent: int) -> bool:
         """True in about so many of a hundred; shrinks to False."""
-        return self.draw(st.integers(0, 99)) >= 100 - percent
+        return bool(self.draw(st.integers(0, 99)) >= 100 - percent)
 
     def name(self, kind: str) -> str:
         return f"{kind}{len(self.nodes)}"
@@ -173,7 +173,8 @@ class _Builder:
         return (self.reset == "soft" or self.family.residual) and self.timesteps > 4
 
     def channels(self, size: int) -> int:
-        return self.pick(*(NARROW if self.laborious or size > 36 else WIDE))
+        options: tuple[int, ...] = NARROW if self.laborious or size > 36 else WIDE
+        return self.pick(*options)
 
     # ----------------------------------------------------------------------------------------- layers
 
@@ -223,14 +224,15 @@ class _Builder:
         rescaw = self.draw(st.booleans())
         top = 2**bits - 1
         # Weights of about 1 / sqrt(fan-in) make neurons spike now and then.
-        step = 1 / (top * np.sqrt(fan_in))
+        step = float(1 / (top * np.sqrt(fan_in)))
+        scale: NDArray[np.float64]
         if self.family.exact:
             fine = max(0, ceil(-log2(step)) - 1)
             scale = np.ldexp(1.0, -fine - self.rng.integers(0, 2, outputs))
             fine += 1
         else:
             fine = 0
-            scale = np.float32(step * self.rng.uniform(1, 4, outputs)).astype(np.float64)
+            scale = (step * self.rng.uniform(1, 4, outputs)).astype(np.float32).astype(np.float64)
         if rescaw:
             return Grid.rescaw(bits, scale * top), 0, fine
         return Grid.symmetric(bits, 2 * scale), 1, fine
@@ -286,7 +288,7 @@ class _Builder:
         if self.family.exact:
             weight = self.rng.choice([-1.5, -1.0, -0.5, 0.5, 1.0, 1.0, 1.5, 2.0], count)
             constants = np.rint(self.rng.normal(0.1, 0.3, (2, count)) * 8) / 8
-            variance = 4.0 ** self.rng.integers(-1, 2, count)
+            variance = self.rng.choice([0.25, 1.0, 4.0], count)
             eps, tiny = 0.0, 2.0**-5
         else:
             weight = self.rng.normal(0.8, 0.8, count)

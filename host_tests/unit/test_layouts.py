@@ -88,7 +88,12 @@ class TestSpikes:
 class TestMaps:
     @pytest.mark.parametrize(
         ("chosen", "bytes_of_all"),
-        [("SPIKES", 4 * 2 * 6 * 3), ("COUNTS8", 33 * 6 * 3), ("COUNTS16", 2 * 33 * 6 * 3), ("IMAGE_S16", 2 * 33 * 6 * 3)],
+        [
+            ("SPIKES", 4 * 2 * 6 * 3),
+            ("COUNTS8", 33 * 6 * 3),
+            ("COUNTS16", 2 * 33 * 6 * 3),
+            ("IMAGE_S16", 2 * 33 * 6 * 3),
+        ],
     )
     def test_size(self, chosen: Format, bytes_of_all: int) -> None:
         layout = MapLayout(format=chosen, shape=(33, 2, 3), frames=3)
@@ -104,14 +109,17 @@ class TestMaps:
         assert list(counts.pack(values)) == naive
         spikes = MapLayout(format="SPIKES", shape=(3, 2, 2), frames=2)
         words = [
-            sum(int(values[t, c, y, x] % 2) << c for c in range(3)) for t in range(2) for y in range(2) for x in range(2)
+            sum(int(values[t, c, y, x] % 2) << c for c in range(3))
+            for t in range(2)
+            for y in range(2)
+            for x in range(2)
         ]
         assert np.frombuffer(spikes.pack(values % 2), dtype="<u4").tolist() == words
 
     def test_packed_size_is_the_planned_size(self) -> None:
         for chosen in ("IMAGE_U8", "COUNTS8", "SPIKES"):
             frames = 1 if chosen == "IMAGE_U8" else 4
-            layout = MapLayout(format=chosen, shape=(35, 3, 2), frames=frames)  # type: ignore[arg-type]
+            layout = MapLayout(format=chosen, shape=(35, 3, 2), frames=frames)
             assert len(layout.pack(np.ones((frames, 35, 3, 2), dtype=np.uint8))) == layout.size
 
     @pytest.mark.parametrize(
@@ -140,7 +148,9 @@ class TestMaps:
         layout = layout_of(node, node.output_type(), 8)
         assert (layout.format, layout.frames, layout.size) == ("IMAGE_U8", 1, 4)
 
-    @pytest.mark.parametrize(("low", "high", "expected"), [(-127, 127, "IMAGE_S8"), (-128, 5, "IMAGE_S16"), (0, 300, "IMAGE_S16")])
+    @pytest.mark.parametrize(
+        ("low", "high", "expected"), [(-127, 127, "IMAGE_S8"), (-128, 5, "IMAGE_S16"), (0, 300, "IMAGE_S16")]
+    )
     def test_normalized_images(self, low: int, high: int, expected: str) -> None:
         table = np.zeros((1, 256), dtype=np.int16)
         table[0, :2] = low, high

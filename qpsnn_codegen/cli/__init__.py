@@ -47,6 +47,7 @@ Examples:
   qpsnn-codegen digits.pt -o firmware/ --calibrate digits
   qpsnn-codegen verify firmware/
   qpsnn-codegen evaluate digits.pt --data digits
+
 \b
 Without a command, MODEL is compiled. Exit codes: 0 fine, 1 the answer is no, 2 bad input or usage.
 """,

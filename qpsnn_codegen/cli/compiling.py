@@ -27,9 +27,11 @@ Examples:
   qpsnn-codegen model.pt -o firmware/ --name digits --calibrate digits
   qpsnn-codegen model.pt -o firmware/ --calibrate mnist:mnist.npz --force
   qpsnn-codegen model.pt -o firmware/ --weights-in binary
+
 \b
-The table shows, for each layer: output shape, bits of its weights, bytes in flash (weights, constants) and RAM (arena),
-synaptic operations if every input were active and as calibrated, and what is proven of its spikes.
+The table shows, for each layer: output shape, bits of its weights, bytes in flash (weights, constants)
+and RAM (arena), synaptic operations if every input were active and as calibrated, and what is proven of
+its spikes.
 """,
 )
 @click.argument("model", type=click.Path(path_type=Path))

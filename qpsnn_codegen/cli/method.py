@@ -66,6 +66,7 @@ Examples:
   qpsnn-codegen train --data digits --bits 4 -o digits.pt
   qpsnn-codegen train --data digits --bits 2 --layout 24,M,48,48,M --seed 3 -o digits_2bit.pt
   qpsnn-codegen train --data mnist:mnist.npz --epochs 10 --state run.state --resume -o mnist.pt
+
 \b
 Then: qpsnn-codegen prune digits.pt --data digits --ratio 0.5 -o half.pt
 """
@@ -169,6 +170,7 @@ def finetune(
 Examples:
   qpsnn-codegen prune digits.pt --data digits --ratio 0.5 -o half.pt
   qpsnn-codegen prune digits.pt --data digits --ratio 0.3,0.6,0 --criterion sca -o other.pt
+
 \b
 Then: qpsnn-codegen finetune half.pt --data digits -o digits_pruned.pt
 """

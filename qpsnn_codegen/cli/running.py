@@ -19,6 +19,7 @@ from qpsnn_codegen.files import atomic_file
 Examples:
   qpsnn-codegen simulate firmware/ inputs.npy -o out.npz
   qpsnn-codegen simulate firmware/ inputs.npy -o out.npz --trace
+
 \b
 INPUTS: raw integers, uint8 [N, C, H, W], or [N, T, C, H, W] for networks that read spikes.
 OUT.npz: logits int32 [N, K], logits_real float64 [N, K], prediction int64 [N]; with --trace also
@@ -61,6 +62,7 @@ def simulate_command(*, folder: Path, inputs: Path, output: Path, trace: bool, c
 Examples:
   qpsnn-codegen verify firmware/
   qpsnn-codegen verify firmware/ --inputs test.npy --cc clang --sanitize
+
 \b
 Exit code 0: everything equal. 1: the first difference is shown.
 """,
@@ -100,6 +102,7 @@ def verify_command(ctx: click.Context, *, folder: Path, inputs: Path | None, cc:
 Examples:
   qpsnn-codegen evaluate digits.pt --data digits
   qpsnn-codegen evaluate mnist.pt --data mnist:mnist.npz --limit 1000
+
 \b
 Exit code 1 if the C differs from the integer reference in any spike or logit.
 """,

@@ -43,7 +43,7 @@ class Golden:
         try:
             with np.load(path, allow_pickle=False) as archive:
                 return Golden(**{name: archive[name] for name in ("inputs", "logits", "checksums")})
-        except (OSError, ValueError, KeyError, zipfile.BadZipFile, zlib.error, EOFError):
+        except (OSError, ValueError, KeyError, RuntimeError, zipfile.BadZipFile, zlib.error, EOFError):
             raise ModelFileError(str(path), "is missing or damaged", "generate the folder again") from None
 
 
