@@ -101,9 +101,10 @@ def check_inputs(network: IntegerNetwork, inputs: NDArray[Any]) -> Integers:
         raise DataError("inputs", f"have shape {list(inputs.shape)}", f"this network reads [{text}]")
     if not (np.issubdtype(inputs.dtype, np.integer) or inputs.dtype == np.bool_):
         raise DataError("inputs", f"are {inputs.dtype}", "give raw integers; normalization is part of the network")
-    samples = inputs.astype(np.int64)
     most = int(kind.high.max())
-    if samples.size and (samples.min() < 0 or samples.max() > most):
-        found = int(samples.max()) if samples.max() > most else int(samples.min())
+    # Before the conversion: the largest unsigned integers would come out negative.
+    if inputs.size and (inputs.min() < 0 or inputs.max() > most):
+        found = int(inputs.max()) if inputs.max() > most else int(inputs.min())
         raise DataError("inputs", f"contain {found}", f"values of this network lie in 0 ... {most}")
+    samples = inputs.astype(np.int64)
     return samples[:, None] if kind.static else samples

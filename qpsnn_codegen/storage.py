@@ -7,8 +7,6 @@ from __future__ import annotations
 
 import io
 import json
-import zipfile
-import zlib
 from dataclasses import fields, is_dataclass
 from pathlib import Path
 from typing import Any
@@ -16,6 +14,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from qpsnn_codegen.arrays import DAMAGE
 from qpsnn_codegen.certificate import Certificate
 from qpsnn_codegen.errors import InternalError, ModelFileError
 from qpsnn_codegen.integer_network import IntegerNetwork, check_integer_network
@@ -60,17 +59,7 @@ def load(path: Path) -> IntegerNetwork:
         check_integer_network(network)
     except OSError as error:
         raise ModelFileError(str(path), f"cannot be read ({error.strerror or error})", remedy) from None
-    except (
-        ValueError,
-        TypeError,
-        KeyError,
-        AttributeError,
-        IndexError,
-        RuntimeError,  # nested too deeply; an archive that claims to be encrypted or compressed in another way
-        zipfile.BadZipFile,
-        zlib.error,
-        EOFError,
-    ):
+    except (*DAMAGE, AttributeError):
         raise ModelFileError(str(path), "is damaged", remedy) from None
     except InternalError as error:
         raise ModelFileError(str(path), f"contradicts itself ({error.where} {error.what})", remedy) from None

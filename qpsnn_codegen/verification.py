@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from qpsnn_codegen.emit.golden import Golden, random_inputs, spike_checksums
 from qpsnn_codegen.errors import ModelFileError
 from qpsnn_codegen.integer_network import IntegerNetwork
-from qpsnn_codegen.reference import Outcome, run_reference
+from qpsnn_codegen.reference import Outcome, check_inputs, run_reference
 from qpsnn_codegen.toolchain.host_model import HostModel
 
 RANDOM_COUNT = 64
@@ -121,9 +121,12 @@ def verify_folder(
 
     Raises:
         ModelFileError: the folder is damaged, or its golden vectors are not those of its network.
+        DataError: ``inputs`` do not fit the network.
         ToolchainError: the C does not build or run (with ``sanitize``: or does something undefined).
     """
     with HostModel(folder, trace=True, cc=cc, sanitize=sanitize) as model:
+        if inputs is not None:
+            check_inputs(model.network, inputs)
         golden = Golden.load(Path(folder) / "golden" / "vectors.npz")
         _check_golden(folder, model.network, golden)
         parts = [

@@ -194,5 +194,7 @@ class Sketch:
 
     def _grid(self, outputs: int, bits: int, fan_in: int, *, rescaw: bool, gain: float) -> Grid:
         # So that a window of spikes moves a membrane by about the threshold.
-        scale = np.float32(self.numbers.reals(1.5, 4.0, outputs) * gain / np.sqrt(fan_in)).astype(np.float64)
+        scale = np.asarray(self.numbers.reals(1.5, 4.0, outputs) * gain / np.sqrt(fan_in), dtype=np.float32).astype(
+            np.float64
+        )
         return Grid.rescaw(bits, scale) if rescaw else Grid.symmetric(bits, scale / 2 ** (bits - 1))

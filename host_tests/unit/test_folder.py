@@ -29,9 +29,7 @@ NEWER: dict[str, str | bytes] = {"report.json": REPORT, "other.c": "int x;\n"}
 
 def content(folder: Path) -> dict[str, bytes]:
     """Every file below, hidden and temporary ones included."""
-    return {
-        str(path.relative_to(folder)): path.read_bytes() for path in folder.rglob("*") if not path.is_dir()
-    }
+    return {str(path.relative_to(folder)): path.read_bytes() for path in folder.rglob("*") if not path.is_dir()}
 
 
 def encoded(files: dict[str, str | bytes]) -> dict[str, bytes]:
@@ -182,9 +180,7 @@ class TestReplacing:
         assert content(tmp_path) == {"out": b"a file"}
 
     @pytest.mark.parametrize("inside", ["", "golden"])
-    def test_current_folder_is_kept(
-        self, inside: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-    ) -> None:
+    def test_current_folder_is_kept(self, inside: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         out = tmp_path / "out"
         write_folder(FILES, out, force=False)
         monkeypatch.chdir(out / inside)

@@ -158,9 +158,7 @@ class TestBuilding:
         assert re.match(rf"compilation failed: main\.c:1:\d+: error: .*\[.*{name}", caught.value.what)
 
     def test_first_failing_source_is_named_first_every_time(self, project: Project) -> None:
-        folder = project(
-            {"a.c": "int a(void) { return 0; }", "b.c": "broken", "c.c": "broken", "d.c": "broken"}
-        )
+        folder = project({"a.c": "int a(void) { return 0; }", "b.c": "broken", "c.c": "broken", "d.c": "broken"})
         for _ in range(3):
             with pytest.raises(ToolchainError) as caught:
                 build(folder, "a.c", "b.c", "c.c", "d.c")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import io
-import zipfile
 import zlib
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,6 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from qpsnn_codegen.arrays import DAMAGE
 from qpsnn_codegen.errors import ModelFileError
 from qpsnn_codegen.integer_network import IntegerNetwork
 from qpsnn_codegen.planning.layouts import pack_spikes
@@ -43,7 +43,7 @@ class Golden:
         try:
             with np.load(path, allow_pickle=False) as archive:
                 return Golden(**{name: archive[name] for name in ("inputs", "logits", "checksums")})
-        except (OSError, ValueError, KeyError, RuntimeError, zipfile.BadZipFile, zlib.error, EOFError):
+        except (OSError, *DAMAGE):
             raise ModelFileError(str(path), "is missing or damaged", "generate the folder again") from None
 
 

@@ -12,6 +12,7 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
+from qpsnn_codegen.arrays import DAMAGE
 from qpsnn_codegen.errors import DataError
 
 Bytes = npt.NDArray[np.uint8]
@@ -165,7 +166,7 @@ def _npz(path: Path) -> dict[str, npt.NDArray[np.generic]]:
             arrays = {name: archive[name] for name in archive.files}
     except FileNotFoundError as error:
         raise DataError(str(path), "no such file", wanted) from error
-    except (OSError, ValueError, EOFError, zipfile.BadZipFile) as error:
+    except (OSError, *DAMAGE) as error:
         raise DataError(str(path), f"cannot be read ({type(error).__name__})", wanted) from error
     missing = [name for name in _REQUIRED if name not in arrays]
     if missing:

@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from qpsnn_codegen import storage
+from qpsnn_codegen.emit.folder import is_output_folder
 from qpsnn_codegen.errors import ModelFileError
 from qpsnn_codegen.integer_network import IntegerNetwork
 from qpsnn_codegen.planning.layouts import layout_of, unpack_spikes
@@ -44,7 +45,7 @@ class HostModel:
         optimize: str = "-O2",
     ) -> None:
         self.folder = Path(folder)
-        if not (self.folder / "report.json").is_file():
+        if not is_output_folder(self.folder):
             raise ModelFileError(
                 str(folder), "is no folder of generated firmware", "give what 'qpsnn-codegen MODEL -o' wrote"
             )
