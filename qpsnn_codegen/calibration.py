@@ -50,7 +50,7 @@ def measure(
             active = synapses.window.view(arguments[0] != 0).sum()
             operations[name] = operations.get(name, 0.0) + float(active) * len(synapses.codes) / synapses.groups
         if name in spiking:
-            train = node.spike_train(result, *arguments, timesteps=integers.timesteps)
+            train = node.expand(node.spike_train(result, *arguments, timesteps=integers.timesteps))
             rates[name] = rates.get(name, 0.0) + float(train.mean()) * len(train)
 
     outcome = run_reference(integers, samples, trace=True, progress=progress, observe=observe)

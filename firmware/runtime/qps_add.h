@@ -4,6 +4,10 @@
 
 #include "qps_map.h"
 
+#ifdef __cplusplus
+extern "C" {
+#endif
+
 typedef struct {
     qps_map_t left;
     qps_map_t right;
@@ -13,4 +17,7 @@ typedef struct {
 /* output aliases neither input. */
 void qps_add_run(const qps_add_t *layer, const void *left, const void *right, void *output);
 
+#ifdef __cplusplus
+}
+#endif
 #endif

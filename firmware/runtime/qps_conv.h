@@ -11,6 +11,10 @@
 
 #include "qps_current.h"
 
+#ifdef __cplusplus
+extern "C" {
+#endif
+
 typedef struct {
     qps_map_t input;
     qps_window_t window;
@@ -27,4 +31,7 @@ typedef struct {
 /* A qps_fill_fn; layer is a qps_conv_t. Uses no scratch. */
 void qps_conv_fill(const void *layer, const void *input, uint32_t t, uint32_t y, uint32_t x, int32_t *current);
 
+#ifdef __cplusplus
+}
+#endif
 #endif

@@ -8,6 +8,10 @@
 
 #include "qps_map.h"
 
+#ifdef __cplusplus
+extern "C" {
+#endif
+
 typedef void qps_fill_fn(const void *layer, const void *input, uint32_t t, uint32_t y, uint32_t x, int32_t *current);
 
 typedef struct {
@@ -18,4 +22,7 @@ typedef struct {
 /* The values of a map themselves are the current; layer is the qps_map_t. */
 void qps_map_fill(const void *layer, const void *input, uint32_t t, uint32_t y, uint32_t x, int32_t *current);
 
+#ifdef __cplusplus
+}
+#endif
 #endif

@@ -4,6 +4,10 @@
 
 #include "qps_map.h"
 
+#ifdef __cplusplus
+extern "C" {
+#endif
+
 typedef struct {
     qps_map_t input;      /* QPS_MAP_IMAGE_U8 */
     qps_map_t output;     /* QPS_MAP_IMAGE_S16, or _S8 or _U8 where all values fit */
@@ -13,4 +17,7 @@ typedef struct {
 /* output does not alias input. */
 void qps_lookup_run(const qps_lookup_t *layer, const void *input, void *output);
 
+#ifdef __cplusplus
+}
+#endif
 #endif

@@ -7,6 +7,10 @@
 
 #include "qps_types.h"
 
+#ifdef __cplusplus
+extern "C" {
+#endif
+
 /* Words that hold the spikes of one pixel. */
 static inline uint32_t qps_spike_words(uint32_t channels)
 {
@@ -136,4 +140,7 @@ static inline qps_taps_t qps_columns(const qps_window_t *window, uint32_t x, uin
                     width);
 }
 
+#ifdef __cplusplus
+}
+#endif
 #endif

@@ -8,6 +8,10 @@
 
 #include "qps_current.h"
 
+#ifdef __cplusplus
+extern "C" {
+#endif
+
 typedef enum {
     QPS_RESET_HARD, /* w = rest[c] after a spike */
     QPS_RESET_SOFT, /* w -= drop[c] after a spike */
@@ -68,4 +72,7 @@ static inline int32_t qps_neuron_discharge(const qps_neuron_t *neuron, uint32_t 
     return neuron->reset == QPS_RESET_SOFT ? membrane - neuron->drop[c] : membrane;
 }
 
+#ifdef __cplusplus
+}
+#endif
 #endif

@@ -4,6 +4,10 @@
 
 #include "qps_current.h"
 
+#ifdef __cplusplus
+extern "C" {
+#endif
+
 typedef enum {
     QPS_POOL_MAX, /* of spikes: their OR. Positions outside the map do not take part. */
     QPS_POOL_SUM  /* the count below an average; its divisor is folded into the next weights */
@@ -32,4 +36,7 @@ typedef struct {
 /* A qps_fill_fn; layer is a qps_current_pool_t. Its inner source fills current[channels ...). */
 void qps_current_pool_fill(const void *layer, const void *input, uint32_t t, uint32_t y, uint32_t x, int32_t *current);
 
+#ifdef __cplusplus
+}
+#endif
 #endif

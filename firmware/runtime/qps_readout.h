@@ -4,6 +4,10 @@
 
 #include "qps_neuron.h"
 
+#ifdef __cplusplus
+extern "C" {
+#endif
+
 typedef struct {
     const int32_t *multiplier; /* per class, or NULL for 1: only where classes have unlike scales */
     const int32_t *offset;     /* per class, added last */
@@ -35,4 +39,7 @@ typedef struct {
  * scratch: as many words as spike words of the classes, then what the source needs. */
 void qps_last_readout_run(const qps_last_readout_t *layer, const void *input, int32_t *logits, int32_t *scratch);
 
+#ifdef __cplusplus
+}
+#endif
 #endif

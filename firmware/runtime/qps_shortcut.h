@@ -4,6 +4,10 @@
 
 #include "qps_map.h"
 
+#ifdef __cplusplus
+extern "C" {
+#endif
+
 typedef struct {
     qps_map_t input;
     qps_map_t output; /* same format and frames */
@@ -14,4 +18,7 @@ typedef struct {
 /* output does not alias input. */
 void qps_shortcut_run(const qps_shortcut_t *layer, const void *input, void *output);
 
+#ifdef __cplusplus
+}
+#endif
 #endif

@@ -12,8 +12,14 @@
 #endif
 
 #if QPS_TRACE
+#ifdef __cplusplus
+extern "C" {
+#endif
 /* layer: the index in the generated report; spikes: the words of pixel (y, x) at timestep t, valid during the call. */
 void qps_trace(uint32_t layer, uint32_t t, uint32_t y, uint32_t x, const uint32_t *spikes, uint32_t words);
+#ifdef __cplusplus
+}
+#endif
 #endif
 
 #endif

@@ -128,6 +128,20 @@ def test_potentials_that_never_spike_keep_their_scale(threshold: float) -> None:
     assert np.abs(real - logits).max() < (1e-3 if threshold > 1 else 0.05) * np.abs(logits).max()
 
 
+@pytest.mark.parametrize("bias", np.linspace(0.5, 6, 12).tolist())
+def test_potentials_leave_room_for_their_bias(bias: float) -> None:
+    """Fraction bits filled int32 with the membrane alone, and one bias in eight was refused."""
+    parts = Parts(6)
+    nodes = [
+        parts.image((2, 3, 3)),
+        Flatten(name="flatten", inputs=("input",)),
+        replace(parts.linear("linear", "flatten", 18, 3), bias=np.array([bias, 0.0, 0.0])),
+    ]
+    neuron = replace(parts.neuron("last", "linear", "none"), threshold=float("inf"))
+    integers = lower(network_of([*nodes, Readout(name="readout", inputs=("linear",), mode="last", neuron=neuron)], 4))
+    assert integers.logit_scale < 1e-6
+
+
 def test_windows_outside_the_map_are_refused() -> None:
     """The largest of no values: minus infinity in reality, nonsense in integers, zero in C."""
     parts = Parts(7)

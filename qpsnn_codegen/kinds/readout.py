@@ -10,12 +10,12 @@ from typing import Any, ClassVar, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from qpsnn_codegen.certificate import NeuronIntegers, membrane_bound, search
+from qpsnn_codegen.certificate import NeuronIntegers, membrane_bound, rounded, search
 from qpsnn_codegen.emit.c_model import CLayer, CModel
 from qpsnn_codegen.errors import InternalError
 from qpsnn_codegen.integer_network import INT32_MAX, IntegerNode, Integers, IntegerType
 from qpsnn_codegen.kinds.neuron import IntegerNeuron, Neuron
-from qpsnn_codegen.lowering import Draft, FractionArray, Signal
+from qpsnn_codegen.lowering import Draft, FractionArray, Potential, Signal
 from qpsnn_codegen.network import Floats, Node, Shape
 
 RESCALE_SHIFT = 16
@@ -88,9 +88,11 @@ class Readout(Node):
             bias=zeros if node.bias is None else node.bias,
             gain=zeros,
         )
-        bits = integers.fraction_bits
-        scale = potential.unit / Fraction(2**bits)
-        rescale, unit = Rescale.of(scale, potential.unit * potential.center)
+        rescale, unit, reach = _logits(potential, integers, draft.timesteps)
+        while silent and integers.fraction_bits > 0 and rescale.bound(reach) > INT32_MAX:
+            # The membranes fit, but not with the bias that comes back at the end.
+            integers = rounded(potential.real, integers.fraction_bits - 1)
+            rescale, unit, reach = _logits(potential, integers, draft.timesteps)
         draft.add(
             LastReadout(
                 name=node.name,
@@ -100,10 +102,10 @@ class Readout(Node):
                 drop=node.drop,
                 bias=integers.bias if any(integers.bias) else None,
                 gain=None,
-                fraction_bits=bits,
+                fraction_bits=integers.fraction_bits,
                 decay=node.decay,
                 reset=node.reset,
-                reach=membrane_bound(potential.real, integers, draft.timesteps),
+                reach=reach,
                 rescale=rescale,
             )
         )
@@ -115,6 +117,13 @@ class Readout(Node):
         *_, kind = draft.types.values()
         if kind.bound > INT32_MAX:
             raise self.cannot_lower("its logits do not fit 32 bits", "use fewer timesteps or inputs, or smaller biases")
+
+
+def _logits(potential: Potential, integers: NeuronIntegers, timesteps: int) -> tuple[Rescale, Fraction, Integers]:
+    """From membranes to logits: the rescaling, the real value of one unit of logit, and the bound of the membranes."""
+    scale = potential.unit / Fraction(2**integers.fraction_bits)
+    rescale, unit = Rescale.of(scale, potential.unit * potential.center)
+    return rescale, unit, membrane_bound(potential.real, integers, timesteps)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -149,6 +158,10 @@ class Rescale:
         """Bounds of the logits from bounds of the values."""
         ends = np.stack([self.apply(end[None, :, None, None])[0, :, 0, 0] for end in (low, high)])
         return ends.min(axis=0), ends.max(axis=0)
+
+    def bound(self, reach: Integers) -> int:
+        """The largest magnitude of a logit whose value is at most ``reach``."""
+        return max(int(np.abs(end).max()) for end in self.range_of(-reach, reach))
 
     def c_fields(self, c: CModel, name: str) -> str:
         """Initializer of a ``qps_rescale_t``."""
