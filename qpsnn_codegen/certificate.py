@@ -294,7 +294,8 @@ def membrane_bound(real: RealNeuron, integers: NeuronIntegers, timesteps: int) -
     per_step = reach + np.abs(integers.gain).astype(object) * real.shortcut_max + np.abs(integers.bias).astype(object)
     if real.reset == "soft":
         per_step = per_step + np.abs(integers.drop).astype(object)
-    total = [ceil(value * steps) + abs(int(rest)) + 1 for value, rest in zip(per_step, integers.rest, strict=True)]
+    # Every decay rounds down by less than one unit, which piles up like a current.
+    total = [ceil((value + 1) * steps) + abs(int(rest)) for value, rest in zip(per_step, integers.rest, strict=True)]
     return np.array([min(value, _FAR) for value in total], dtype=np.int64)
 
 

@@ -141,7 +141,8 @@ class Rescale:
     def of(scale: FractionArray, offset: FractionArray) -> tuple[Rescale, Fraction]:
         """Integers for real = scale * value + offset per class, and the real value of one unit of logit."""
         largest: Fraction = max(abs(value) for value in scale)
-        unit = largest or Fraction(1)
+        # Logits that are all bias keep 20 bits of it.
+        unit = largest or max(abs(value) for value in offset) / 2**20 or Fraction(1)
         same = all(value == unit for value in scale)
         multiplier = np.array([round(value / unit * 2**RESCALE_SHIFT) for value in scale], dtype=np.int64)
         shifted = np.array([min(max(round(value / unit), -(2**40)), 2**40) for value in offset], dtype=np.int64)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -37,10 +37,10 @@ class Stage:
     parts: tuple[str, ...]
     reads: tuple[str, ...]
     scratch_bytes: int
-    weight_bytes: int
-    constant_bytes: int
     dense_slots: int
     static: bool
+    weight_bytes: int = 0
+    constant_bytes: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -83,7 +83,7 @@ def make_plan(network: IntegerNetwork, name: str) -> Plan:
     nodes = {node.name: node for node in network.nodes}
     stored = [node for node in network.nodes if node.stored]
     layouts = {node.name: layout_of(node, types[node.name], network.timesteps) for node in stored}
-    stages = tuple(_stage(node, nodes, types, network.timesteps) for node in stored[1:])
+    stages = _without_doubles([_stage(node, nodes, types, network.timesteps) for node in stored[1:]], nodes)
     buffers = place(_buffers(stages, layouts))
     return Plan(
         name=name,
@@ -124,11 +124,26 @@ def _stage(node: IntegerNode, nodes: dict[str, IntegerNode], types: Mapping[str,
         parts=tuple(part.name for part in reversed(parts)),
         reads=tuple(reads),
         scratch_bytes=4 * words,
-        weight_bytes=sum(_weight_bytes(part) for part in parts),
-        constant_bytes=sum(array.nbytes for part in parts for array in part.constants().values()),
         dense_slots=sum(_dense_slots(part, types, timesteps) for part in parts),
         static=types[reads[0]].static,
     )
+
+
+def _without_doubles(stages: list[Stage], nodes: dict[str, IntegerNode]) -> tuple[Stage, ...]:
+    """Weights and constants of currents that several stages read are in flash once: counted for the first of them."""
+    counted: set[str] = set()
+    result = []
+    for stage in stages:
+        parts = [nodes[name] for name in stage.parts if name not in counted]
+        counted.update(stage.parts)
+        result.append(
+            replace(
+                stage,
+                weight_bytes=sum(_weight_bytes(part) for part in parts),
+                constant_bytes=sum(array.nbytes for part in parts for array in part.constants().values()),
+            )
+        )
+    return tuple(result)
 
 
 def _weight_bytes(node: IntegerNode) -> int:
