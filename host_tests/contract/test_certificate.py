@@ -231,6 +231,7 @@ def test_certified_neurons_never_differ(reset: Reset, shift: int, shortcut: int,
     assert proven >= (neurons - 1 if shortcut == 0 and reset != "soft" else neurons // 3)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("strict", [True, False], ids=[">", ">="])
 @pytest.mark.parametrize("reset", RESETS)
 @pytest.mark.parametrize("shift", [0, 1, 2])
@@ -308,6 +309,7 @@ def wrong(integers: NeuronIntegers, field: str, units: int) -> NeuronIntegers:
     return replace(integers, **{field: getattr(integers, field) + units})
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("field", "reset", "shortcut"),
     [

@@ -178,6 +178,7 @@ def test_kernels_stay_within_their_buffers(name: str, cc: str) -> None:
     run_guarded(name, spread(make_plan(integers(name), "net")), cc)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", EXAMPLES)
 def test_guards_notice_a_word_too_few(name: str) -> None:
     """The test above can fail: each stage's scratch is used to its last word, each map to its last byte."""

@@ -176,6 +176,7 @@ def test_membranes_at_their_threshold(reset: Reset, decay: float, shortcut: bool
     layer.check()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("decay", DECAYS)
 @pytest.mark.parametrize("reset", RESETS)
 def test_thresholds_at_the_ends_of_int32(reset: Reset, decay: float) -> None:
@@ -193,6 +194,7 @@ def test_thresholds_at_the_ends_of_int32(reset: Reset, decay: float) -> None:
     assert spikes[:, :, 1].all()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("decay", DECAYS)
 @pytest.mark.parametrize("reset", RESETS)
 @pytest.mark.parametrize("sign", [-1, 1])
@@ -212,6 +214,7 @@ def test_rest_at_the_ends_of_int32(reset: Reset, decay: float, sign: int) -> Non
     assert np.abs(layer.charged()).max() > 2**28
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("events", [True, False], ids=["spikes", "bytes"])
 @pytest.mark.parametrize("grid", [Grid.rescaw, Grid.symmetric], ids=["rescaw", "symmetric"])
 @pytest.mark.parametrize("bits", [2, 4, 8])

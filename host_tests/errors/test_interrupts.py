@@ -17,6 +17,8 @@ from host_tests.errors.command import COMMAND, Result, Workplace, contents
 
 PATIENCE_S = 60.0
 
+pytestmark = pytest.mark.slow
+
 
 @contextmanager
 def started(*arguments: object) -> Iterator[subprocess.Popen[str]]:

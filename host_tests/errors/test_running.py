@@ -194,6 +194,7 @@ FOLDERS: dict[str, tuple[Damage, str]] = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("case", FOLDERS)
 def test_folder(case: str, workplace: Workplace) -> None:
     damage, says = FOLDERS[case]
@@ -282,6 +283,7 @@ INPUTS: dict[str, tuple[bytes, tuple[str, ...]]] = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("case", INPUTS)
 def test_inputs(case: str, workplace: Workplace) -> None:
     content, says = INPUTS[case]
