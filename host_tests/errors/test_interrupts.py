@@ -86,6 +86,8 @@ def test_while_reading_the_model(workplace: Workplace) -> None:
         # Open at both ends now: the command waits for the rest.
         pipe.write(content[:100])
         pipe.flush()
+        # A signal between two reads is only noticed when the second returns, so wait until the command is inside it.
+        time.sleep(1.0)
         check_interrupted(interrupt(child))
     Path("pipe.pt").unlink()
     assert set(contents(workplace.folder)) == {"model.pt"}
