@@ -17,7 +17,6 @@ from qpsnn_codegen.emit.golden import Golden
 from qpsnn_codegen.planning.plan import Plan, Stage
 from qpsnn_codegen.version import __version__
 
-WEIGHT_FORMS = ("c", "binary")
 RUNTIME_VERSION = 1
 
 

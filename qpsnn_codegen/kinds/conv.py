@@ -113,8 +113,7 @@ def lower_synapses(
         window=window,
         groups=groups,
     )
-    mirror = 2 * grid.zero_point // grid.multiplier
-    if codes.max() >= 2**grid.bits or mirror - int(codes.min()) >= 2**grid.bits:
+    if codes.max() >= 2**grid.bits or integer.mirror - int(codes.min()) >= 2**grid.bits:
         raise node.refuse("has weight codes outside its grid", "quantize its weights again")
     source = draft.types[signal.node]
     worst = integer.worst_sum(source)
@@ -197,11 +196,11 @@ class IntegerConv(IntegerNode):
 
     def negated(self, channels: NDArray[np.bool_]) -> IntegerConv:
         """The same with A negated for some output channels, by complementing their codes."""
-        flipped = np.where(channels[:, None, None, None], self._mirror - self.codes.astype(np.int64), self.codes)
+        flipped = np.where(channels[:, None, None, None], self.mirror - self.codes.astype(np.int64), self.codes)
         return replace(self, codes=flipped.astype(np.uint8))
 
     @property
-    def _mirror(self) -> int:
+    def mirror(self) -> int:
         """What a code and its complement sum to."""
         return 2 * self.zero_point // self.multiplier
 
@@ -219,7 +218,7 @@ class IntegerConv(IntegerNode):
         reach = source.bound
         totals = self.codes.reshape(len(self.codes), -1).sum(axis=1, dtype=np.int64)
         fan_in = int(np.prod(self.codes.shape[1:]))
-        largest = max(int(totals.max()), self._mirror * fan_in - int(totals.min()))
+        largest = max(int(totals.max()), self.mirror * fan_in - int(totals.min()))
         sums = max(largest * self.multiplier, self.zero_point * fan_in) * reach
         kind = self.output_type(source)
         return max(sums, kind.bound)

@@ -179,8 +179,7 @@ class IntegerNeuron(IntegerNode):
     """w = decay(w) + A 2^F + bias + gain * shortcut; spike = w > threshold; then the reset. int64 arrays [C].
 
     Inputs: the source of A, and the shortcut's map if ``gain`` is there. ``None`` stands for constants that are all
-        zero.
-    ``kept`` are the channels left of ``channels`` when silent ones have been removed.
+    zero. ``kept`` are the channels left of ``channels`` when silent ones have been removed.
     """
 
     kind: ClassVar[str] = "neuron"
