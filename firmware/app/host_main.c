@@ -15,14 +15,17 @@ static int32_t logits[QPS_MODEL_CLASSES];
 static uint32_t traced[QPS_MODEL_TRACE_WORDS + 1U]; /* a network may have nothing to trace */
 static const qps_model_trace_t trace_table[QPS_MODEL_TRACE_LAYERS + 1U] = QPS_MODEL_TRACE_TABLE;
 
-void qps_trace(uint32_t layer, uint32_t t, uint32_t y, uint32_t x, const uint32_t *spikes, uint32_t words)
+static void keep(void *context, uint32_t layer, uint32_t t, uint32_t y, uint32_t x, const uint32_t *words,
+                 uint32_t count)
 {
     const qps_model_trace_t *const place = &trace_table[layer];
     const uint32_t pixel = (t * place->height + y) * place->width + x;
-    for (uint32_t w = 0U; w < words; w++) {
-        traced[place->offset + pixel * place->words + w] = spikes[w];
+    for (uint32_t w = 0U; w < count; w++) {
+        ((uint32_t *)context)[place->offset + pixel * place->words + w] = words[w];
     }
 }
+
+static const qps_trace_sink_t sink = {.spikes = keep, .context = traced};
 #endif
 
 static int fail(const char *message)
@@ -35,6 +38,9 @@ int main(void)
 {
     size_t got;
     qps_model_init(&net);
+#if QPS_TRACE
+    qps_trace_sink = &sink;
+#endif
     while ((got = fread(input, 1U, sizeof input, stdin)) == sizeof input) {
         const qps_status_t status = qps_model_run(&net, input, logits);
         if (status != QPS_OK) {

@@ -1,5 +1,7 @@
 #include "qps_conv.h"
 
+#include "qps_trace.h"
+
 /* sums[0 .. count) += the codes of one row. One loop per width, so that each is a plain loop over bytes. */
 static void qps_add_row(const uint8_t *row, uint32_t bits, uint32_t count, int32_t *sums)
 {
@@ -72,6 +74,7 @@ static int32_t qps_add_spikes(const qps_conv_t *conv, const uint32_t *spikes, co
             events++;
         }
     }
+    qps_trace_operations((uint32_t)events * conv->group_outputs);
     return events;
 }
 
@@ -80,13 +83,16 @@ static int32_t qps_add_values(const qps_conv_t *conv, const void *input, uint32_
                               const uint8_t *rows, uint32_t first, int32_t *sums)
 {
     int32_t total = 0;
+    uint32_t active = 0U;
     for (uint32_t c = first; c < first + conv->group_inputs; c++) {
         const int32_t value = qps_map_value(&conv->input, input, t, y, x, c);
         if (value != 0) {
             qps_add_scaled_row(rows + (size_t)c * conv->row_bytes, conv->bits, conv->group_outputs, value, sums);
             total += value;
+            active++;
         }
     }
+    qps_trace_operations(active * conv->group_outputs);
     return total;
 }
 

@@ -38,9 +38,7 @@ void qps_spiking_run(const qps_spiking_t *layer, const void *input, const void *
                     layer->source.fill(layer->source.layer, input, t, y, x, current);
                 }
                 qps_spiking_step(layer, current, shortcut, t, y, x, membrane, spikes);
-#if QPS_TRACE
-                qps_trace(layer->trace, t, y, x, spikes, words);
-#endif
+                qps_trace_spikes(layer->trace, t, y, x, spikes, words);
             }
         }
     }

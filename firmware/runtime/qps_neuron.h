@@ -38,7 +38,7 @@ typedef struct {
     qps_map_t output;       /* QPS_MAP_SPIKES; one pixel of it is one pixel of the source */
     qps_map_t shortcut;     /* as large as the output; used when neuron.gain is not NULL */
     uint8_t static_current; /* the source does not change over time: filled once per pixel */
-    uint16_t trace;         /* the layer's index for qps_trace() */
+    uint16_t trace;         /* the layer's index for qps_trace_spikes() */
 } qps_spiking_t;
 
 /* All timesteps of a layer. Membranes live in scratch, one pixel at a time, and are not kept.

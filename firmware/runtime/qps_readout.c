@@ -47,9 +47,7 @@ void qps_last_readout_run(const qps_last_readout_t *layer, const void *input, in
             }
             logits[k] = w;
         }
-#if QPS_TRACE
-        qps_trace(layer->trace, t, 0U, 0U, (const uint32_t *)scratch, words);
-#endif
+        qps_trace_spikes(layer->trace, t, 0U, 0U, (const uint32_t *)scratch, words);
     }
     qps_rescale(&layer->rescale, layer->classes, logits);
 }

@@ -148,7 +148,7 @@ class TestObjects:
         firmware = firmwares[model]
         for option, wanted in (("-DQPS_TRACE=0", False), ("-DQPS_OTHER", False), ("-DQPS_TRACE=1", True)):
             found = symbols(objects(firmware, tmp_path, firmware.units, option))
-            assert ("qps_trace" in {name for _, name in found}) == wanted
+            assert ("qps_trace_sink" in {name for _, name in found}) == wanted
 
     def test_no_floating_point_is_compiled(self, model: str, firmwares: dict[str, Firmware], tmp_path: Path) -> None:
         firmware = firmwares[model]

@@ -22,6 +22,7 @@
 #include "runtime/qps_pool.h"
 #include "runtime/qps_readout.h"
 #include "runtime/qps_types.h"
+#include "runtime/qps_trace.h"
 #include "golden_events_internal.h"
 
 /* a spike needs w above this */
@@ -197,14 +198,20 @@ qps_status_t golden_events_run(golden_events_t *net, const uint32_t *frames, int
         return QPS_ERROR_NULL;
     }
     /* 0: conv1 + lif1 */
+    qps_trace_stage(0U);
     qps_spiking_run(&lif1_layer, input, NULL, &net->arena[45], (int32_t *)&net->arena[0]);
     /* 1: conv2 + pool2 + lif2 */
+    qps_trace_stage(1U);
     qps_spiking_run(&lif2_layer, &net->arena[45], NULL, &net->arena[0], (int32_t *)&net->arena[81]);
     /* 2: average */
+    qps_trace_stage(2U);
     qps_pool_run(&average_pool, &net->arena[0], &net->arena[45]);
     /* 3: fc + lif3 */
+    qps_trace_stage(3U);
     qps_spiking_run(&lif3_layer, &net->arena[45], NULL, &net->arena[6], (int32_t *)&net->arena[0]);
     /* 4: logits */
+    qps_trace_stage(4U);
     qps_sum_readout_run(&logits_layer, &net->arena[6], logits, (int32_t *)&net->arena[0]);
+    qps_trace_stage(5U);
     return QPS_OK;
 }

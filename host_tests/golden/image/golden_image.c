@@ -21,6 +21,7 @@
 #include "runtime/qps_neuron.h"
 #include "runtime/qps_pool.h"
 #include "runtime/qps_readout.h"
+#include "runtime/qps_trace.h"
 #include "golden_image_internal.h"
 
 /* a spike needs w above this */
@@ -180,14 +181,20 @@ qps_status_t golden_image_run(golden_image_t *net, const uint8_t *image, int32_t
         return QPS_ERROR_NULL;
     }
     /* 0: conv1 + lif1 */
+    qps_trace_stage(0U);
     qps_spiking_run(&lif1_layer, input, NULL, &net->arena[0], (int32_t *)&net->arena[144]);
     /* 1: pool1 */
+    qps_trace_stage(1U);
     qps_pool_run(&pool1_pool, &net->arena[0], &net->arena[144]);
     /* 2: conv2 + lif2 */
+    qps_trace_stage(2U);
     qps_spiking_run(&lif2_layer, &net->arena[144], NULL, &net->arena[0], (int32_t *)&net->arena[36]);
     /* 3: conv3 + lif3 */
+    qps_trace_stage(3U);
     qps_spiking_run(&lif3_layer, &net->arena[0], NULL, &net->arena[36], (int32_t *)&net->arena[72]);
     /* 4: fc + logits */
+    qps_trace_stage(4U);
     qps_sum_readout_run(&logits_layer, &net->arena[36], logits, (int32_t *)&net->arena[0]);
+    qps_trace_stage(5U);
     return QPS_OK;
 }

@@ -23,6 +23,7 @@
 #include "runtime/qps_pool.h"
 #include "runtime/qps_readout.h"
 #include "runtime/qps_shortcut.h"
+#include "runtime/qps_trace.h"
 #include "golden_residual_internal.h"
 
 /* normalized value of each byte, per channel */
@@ -229,16 +230,23 @@ qps_status_t golden_residual_run(golden_residual_t *net, const uint8_t *image, i
         return QPS_ERROR_NULL;
     }
     /* 0: input.table */
+    qps_trace_stage(0U);
     qps_lookup_run(&input_table_layer, input, &net->arena[64]);
     /* 1: stem + stem_if */
+    qps_trace_stage(1U);
     qps_spiking_run(&stem_if_layer, &net->arena[64], NULL, &net->arena[0], (int32_t *)&net->arena[80]);
     /* 2: shortcut */
+    qps_trace_stage(2U);
     qps_shortcut_run(&shortcut_shortcut, &net->arena[0], &net->arena[64]);
     /* 3: conv + if */
+    qps_trace_stage(3U);
     qps_spiking_run(&if_layer, &net->arena[0], &net->arena[64], &net->arena[80], (int32_t *)&net->arena[96]);
     /* 4: average */
+    qps_trace_stage(4U);
     qps_pool_run(&average_pool, &net->arena[80], &net->arena[0]);
     /* 5: fc + potential */
+    qps_trace_stage(5U);
     qps_last_readout_run(&potential_layer, &net->arena[0], logits, (int32_t *)&net->arena[6]);
+    qps_trace_stage(6U);
     return QPS_OK;
 }
