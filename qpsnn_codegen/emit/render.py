@@ -38,7 +38,7 @@ def render(
         weights_in: ``"c"`` (an array in a C file) or ``"binary"`` (a blob that an assembler file includes).
     """
     model = CModel(plan)
-    calls = [_call(plan, stage, model.node(stage.node).describe(model)) for stage in plan.stages]
+    calls = [_call(plan, stage, stage.kernel.describe(model)) for stage in plan.stages]
     weights = [array for array in model.arrays if array.weights]
     context = {
         "name": plan.name,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
@@ -9,7 +10,8 @@ import numpy as np
 
 from qpsnn_codegen.errors import InternalError
 from qpsnn_codegen.integer_network import IntegerNetwork, IntegerNode, IntegerType
-from qpsnn_codegen.planning.layouts import MapLayout, layout_of, pack_rows
+from qpsnn_codegen.planning.kernels import Candidate, Kernel, choose, special
+from qpsnn_codegen.planning.layouts import MapLayout, layout_of
 from qpsnn_codegen.planning.memory import (
     ALIGNMENT,
     Buffer,
@@ -30,6 +32,7 @@ class Stage:
         reads: the stored values it reads, in the order of the kernel's arguments.
         weight_bytes, constant_bytes: what it holds in flash.
         dense_slots: weights applied if every input were active, padding excluded, over the whole window.
+        kernel: how the stage is run.
         static: its weights read an image, once per inference: multiply-accumulates rather than synaptic operations.
     """
 
@@ -39,6 +42,7 @@ class Stage:
     scratch_bytes: int
     dense_slots: int
     static: bool
+    kernel: Kernel
     weight_bytes: int = 0
     constant_bytes: int = 0
 
@@ -83,12 +87,17 @@ def make_plan(network: IntegerNetwork, name: str) -> Plan:
     nodes = {node.name: node for node in network.nodes}
     stored = [node for node in network.nodes if node.stored]
     layouts = {node.name: layout_of(node, types[node.name], network.timesteps) for node in stored}
-    stages = _without_doubles([_stage(node, nodes, types, network.timesteps) for node in stored[1:]], nodes)
-    buffers = place(_buffers(stages, layouts))
+    readers = Counter(name for node in network.nodes for name in node.inputs)
+    stages: list[Stage] = []
+    for node in stored[1:]:
+        stage = _stage(node, nodes, types, readers, network.timesteps)
+        _append_or_fuse(stages, stage)
+    counted = _without_doubles(stages, nodes)
+    buffers = place(_buffers(counted, layouts))
     return Plan(
         name=name,
         network=network,
-        stages=stages,
+        stages=counted,
         layouts=layouts,
         buffers=buffers,
         arena_bytes=max(arena_size(buffers), ALIGNMENT),
@@ -108,7 +117,13 @@ def check_plan(plan: Plan) -> None:
         raise InternalError("arena", "is smaller than what it must hold")
 
 
-def _stage(node: IntegerNode, nodes: dict[str, IntegerNode], types: Mapping[str, IntegerType], timesteps: int) -> Stage:
+def _stage(
+    node: IntegerNode,
+    nodes: dict[str, IntegerNode],
+    types: Mapping[str, IntegerType],
+    readers: Mapping[str, int],
+    timesteps: int,
+) -> Stage:
     """Follow a stored node through its currents to the maps it reads."""
     parts: list[IntegerNode] = [node]
     reads: list[str] = []
@@ -118,15 +133,36 @@ def _stage(node: IntegerNode, nodes: dict[str, IntegerNode], types: Mapping[str,
             parts.append(source)
             source = nodes[source.inputs[0]]  # currents have one input
         reads.append(source.name)
-    words = sum(part.scratch_words(*(types[name] for name in part.inputs)) for part in parts)
+    candidate = Candidate(parts=tuple(reversed(parts)), types=types, readers=readers, timesteps=timesteps)
+    kernel = choose(candidate)
     return Stage(
         node=node.name,
         parts=tuple(part.name for part in reversed(parts)),
         reads=tuple(reads),
-        scratch_bytes=4 * words,
+        scratch_bytes=4 * kernel.scratch_words,
+        kernel=kernel,
         dense_slots=sum(_dense_slots(part, types, timesteps) for part in parts),
         static=types[reads[0]].static,
     )
+
+
+def _append_or_fuse(stages: list[Stage], stage: Stage) -> None:
+    """Append a stage, or make it the last part of the one whose map it alone reads, if a kernel can run both at once."""
+    candidate = stage.kernel.candidate
+    for index, earlier in enumerate(stages):
+        if stage.reads == (earlier.node,) and candidate.readers[earlier.node] == 1:
+            together = replace(candidate, parts=(*earlier.kernel.candidate.parts, *candidate.parts))
+            kernel = special(together)
+            if kernel is not None:
+                stages[index] = replace(
+                    earlier,
+                    node=stage.node,
+                    parts=earlier.parts + stage.parts,
+                    scratch_bytes=4 * kernel.scratch_words,
+                    kernel=kernel,
+                )
+                return
+    stages.append(stage)
 
 
 def _without_doubles(stages: list[Stage], nodes: dict[str, IntegerNode]) -> tuple[Stage, ...]:
@@ -139,16 +175,11 @@ def _without_doubles(stages: list[Stage], nodes: dict[str, IntegerNode]) -> tupl
         result.append(
             replace(
                 stage,
-                weight_bytes=sum(_weight_bytes(part) for part in parts),
-                constant_bytes=sum(array.nbytes for part in parts for array in part.constants().values()),
+                weight_bytes=sum(stage.kernel.weight_bytes(part) for part in parts),
+                constant_bytes=sum(stage.kernel.constant_bytes(part) for part in parts),
             )
         )
     return tuple(result)
-
-
-def _weight_bytes(node: IntegerNode) -> int:
-    synapses = node.synapses()
-    return 0 if synapses is None else int(pack_rows(synapses.codes, synapses.bits, synapses.groups).nbytes)
 
 
 def _dense_slots(node: IntegerNode, types: Mapping[str, IntegerType], timesteps: int) -> int:

@@ -61,12 +61,14 @@ def _row(plan: Plan, stage: Stage, activity: Activity | None) -> dict[str, Any]:
     certificates = {certificate.layer: certificate for certificate in plan.network.certificates}
     shape = plan.network.types()[stage.node].shape
     synapses = next((s for part in stage.parts if (s := nodes[part].synapses()) is not None), None)
-    certificate = certificates.get(stage.node)
+    # A pool may have been fused with the neurons it follows; what is proven is proven of those.
+    spiking = next((part for part in stage.parts if part in certificates), stage.node)
+    certificate = certificates.get(spiking)
     verdict = nodes[stage.node].verdict if certificate is None else str(certificate)
-    if nodes[stage.node].note:
-        verdict += f"; {nodes[stage.node].note}"
-    if activity is not None and stage.node in activity.changed:
-        verdict += "; {} of {} calibration spikes differ".format(*activity.changed[stage.node])
+    if nodes[spiking].note:
+        verdict += f"; {nodes[spiking].note}"
+    if activity is not None and spiking in activity.changed:
+        verdict += "; {} of {} calibration spikes differ".format(*activity.changed[spiking])
     operations = None if activity is None else sum(activity.operations.get(part, 0.0) for part in stage.parts)
     name = " + ".join(stage.parts)
     size = "x".join(map(str, shape))

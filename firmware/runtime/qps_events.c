@@ -1,0 +1,147 @@
+#include "qps_events.h"
+
+#include "qps_lanes.h"
+#include "qps_trace.h"
+
+/* Append base + the channel of every spike in a word. */
+static inline uint16_t *qps_list_word(uint32_t word, uint32_t base, uint16_t *list)
+{
+#if defined(__ARM_FEATURE_CLZ) && defined(__thumb2__)
+    if (word != 0U) {
+        __asm("rbit %0, %0" : "+r"(word));
+        do {
+            const uint32_t channel = (uint32_t)__builtin_clz(word);
+            word &= ~(UINT32_C(0x80000000) >> channel);
+            *list++ = (uint16_t)(base + channel);
+        } while (word != 0U);
+    }
+#elif defined(__GNUC__) && !QPS_NARROW_CORE
+    while (word != 0U) {
+        *list++ = (uint16_t)(base + (uint32_t)__builtin_ctz(word));
+        word &= word - 1U;
+    }
+#else
+    while (word != 0U) {
+        if ((word & 0xFFU) == 0U) {
+            word >>= 8;
+            base += 8U;
+        } else {
+            if ((word & 1U) != 0U) {
+                *list++ = (uint16_t)base;
+            }
+            word >>= 1;
+            base++;
+        }
+    }
+#endif
+    return list;
+}
+
+/* The taps of a window that lie inside the map, the same at every timestep. Distances are in words of the map. */
+typedef struct {
+    uint32_t start; /* from the first word of a frame to the first tap */
+    uint32_t rows, columns;
+    uint32_t down, right; /* from tap to tap */
+    uint32_t words;       /* of one tap */
+    uint32_t row;         /* of weights, of the first channel of the first tap */
+    uint32_t row_down, row_right;
+} qps_view_t;
+
+static void qps_view_rows(const qps_events_t *layer, uint32_t y, qps_view_t *view, uint32_t *start, uint32_t *row)
+{
+    const qps_taps_t taps = qps_rows(&layer->window, y, layer->input.height);
+    const uint32_t first = (uint32_t)(taps.origin + (int32_t)(taps.first * layer->window.dilation_height));
+    view->rows = taps.last - taps.first;
+    *start = first * layer->input.width;
+    *row = taps.first * layer->window.kernel_width;
+}
+
+static void qps_view_columns(const qps_events_t *layer, uint32_t x, qps_view_t *view, uint32_t start, uint32_t row)
+{
+    const qps_taps_t taps = qps_columns(&layer->window, x, layer->input.width);
+    const uint32_t first = (uint32_t)(taps.origin + (int32_t)(taps.first * layer->window.dilation_width));
+    view->columns = taps.last - taps.first;
+    view->start = (start + first) * view->words;
+    view->row = (row + taps.first) * layer->input.channels;
+}
+
+/* The events of one output pixel at one timestep; returns the end of the list. */
+QPS_ALONE static uint16_t *qps_list_events(const qps_view_t *view, const uint32_t *frame, uint16_t *list)
+{
+    const uint32_t *line = frame + view->start;
+    uint32_t line_row = view->row;
+    for (uint32_t rows = view->rows; rows > 0U; rows--) {
+        const uint32_t *pixel = line;
+        uint32_t row = line_row;
+        for (uint32_t columns = view->columns; columns > 0U; columns--) {
+            const uint32_t *const end = pixel + view->words;
+            uint32_t base = row;
+            for (const uint32_t *word = pixel; word != end; word++) {
+                list = qps_list_word(*word, base, list);
+                base += 32U;
+            }
+            pixel += view->right;
+            row += view->row_right;
+        }
+        line += view->down;
+        line_row += view->row_down;
+    }
+    return list;
+}
+
+/* The spikes of one pixel of the layer go to its pixel of the output. */
+static void qps_events_store(const qps_events_t *layer, const uint32_t *spikes, uint32_t first, uint32_t steps,
+                             uint32_t y, uint32_t x, uint32_t *output)
+{
+    const uint32_t words = qps_spike_words(layer->output.channels);
+    const uint32_t py = y / layer->pool_height;
+    const uint32_t px = x / layer->pool_width;
+    for (uint32_t t = 0U; t < steps; t++, spikes += words) {
+        qps_trace_spikes(layer->trace, first + t, y, x, spikes, words);
+        if (py < layer->output.height && px < layer->output.width) {
+            uint32_t *const pixel = output + (size_t)qps_pixel(&layer->output, first + t, py, px) * words;
+            for (uint32_t word = 0U; word < words; word++) {
+                pixel[word] |= spikes[word];
+            }
+        }
+    }
+}
+
+void qps_events_run(const qps_events_t *layer, const void *input, uint32_t *output, int32_t *scratch)
+{
+    const uint32_t timesteps = layer->output.timesteps;
+    const uint32_t sum_words = qps_rows_sums(&layer->rows);
+    const uint32_t frame_words =
+        (uint32_t)layer->input.height * layer->input.width * qps_spike_words(layer->input.channels);
+    uint32_t *const sums = (uint32_t *)scratch;
+    int32_t *const membranes = timesteps > QPS_STEPS ? scratch + QPS_STEPS * sum_words : NULL;
+    uint32_t *const spikes = sums + QPS_STEPS * sum_words + (membranes != NULL ? 2U * sum_words : 0U);
+    uint16_t *const list = (uint16_t *)(void *)(spikes + QPS_STEPS * qps_spike_words(layer->output.channels));
+    qps_view_t view;
+    view.words = qps_spike_words(layer->input.channels);
+    view.right = layer->window.dilation_width * view.words;
+    view.down = layer->window.dilation_height * layer->input.width * view.words;
+    view.row_right = layer->input.channels;
+    view.row_down = (uint32_t)layer->window.kernel_width * layer->input.channels;
+    qps_map_clear(&layer->output, output);
+    for (uint32_t y = 0U; y < layer->height; y++) {
+        uint32_t start, row;
+        qps_view_rows(layer, y, &view, &start, &row);
+        for (uint32_t x = 0U; x < layer->width; x++) {
+            qps_view_columns(layer, x, &view, start, row);
+            for (uint32_t first = 0U; first < timesteps; first += QPS_STEPS) {
+                const uint32_t left = timesteps - first;
+                const uint32_t steps = left < QPS_STEPS ? left : QPS_STEPS;
+                const uint32_t *frame = (const uint32_t *)input + (size_t)first * frame_words;
+                uint32_t events[QPS_STEPS];
+                for (uint32_t t = 0U; t < steps; t++, frame += frame_words) {
+                    events[t] = (uint32_t)(qps_list_events(&view, frame, list) - list);
+                    qps_rows_sum(&layer->rows, list, events[t], sums + t);
+                    qps_trace_operations(events[t] * layer->output.channels);
+                }
+                qps_lif_run(&layer->lif, sums, events, steps, membranes, first == 0U, spikes);
+                qps_events_store(layer, spikes, first, steps, y, x, output);
+            }
+        }
+    }
+}

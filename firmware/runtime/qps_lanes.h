@@ -1,0 +1,112 @@
+/* Lanes: several small unsigned numbers in one 32-bit register, and the few operations that differ from core to core.
+ *
+ * A word of weight codes holds 32 / bits of them. Added up as a whole, carries run from lane to lane; subtracting every other
+ * lane, summed apart, takes them out again, exactly, because all of it is arithmetic modulo 2^32. */
+#ifndef QPS_LANES_H
+#define QPS_LANES_H
+
+#include <string.h>
+
+#include "qps_types.h"
+
+/* Cores with the DSP extension widen and add in one instruction. */
+#if defined(__ARM_FEATURE_SIMD32) && !defined(QPS_NO_DSP)
+#define QPS_DSP 1
+#else
+#define QPS_DSP 0
+#endif
+
+/* Thumb-2 cores have registers enough for four words of lanes at once. */
+#if defined(__thumb__) && !defined(__thumb2__)
+#define QPS_NARROW_CORE 1
+#else
+#define QPS_NARROW_CORE 0
+#endif
+
+/* Keep a value in a register as it is: stops the compiler from merging it into an expression that costs more. */
+#if defined(__GNUC__) && defined(__arm__)
+#define QPS_KEEP(value) __asm("" : "+r"(value))
+#else
+#define QPS_KEEP(value) ((void)0)
+#endif
+
+/* For loops that need all registers for themselves. */
+#if defined(__GNUC__)
+#define QPS_ALONE __attribute__((noinline))
+#else
+#define QPS_ALONE
+#endif
+
+/* A word of a row; rows are 4-byte aligned. */
+static inline uint32_t qps_load_word(const uint8_t *bytes)
+{
+#if defined(__GNUC__)
+    const uint8_t *const aligned = (const uint8_t *)__builtin_assume_aligned(bytes, 4);
+#else
+    const uint8_t *const aligned = bytes;
+#endif
+    uint32_t word;
+    memcpy(&word, aligned, sizeof word);
+    return word;
+}
+
+/* Two words that follow each other. */
+static inline void qps_load_words(const uint8_t *bytes, uint32_t *first, uint32_t *second)
+{
+#if defined(__GNUC__) && defined(__thumb2__)
+    typedef uint64_t __attribute__((may_alias)) qps_words_t;
+    __asm("ldrd %0, %1, %2" : "=r"(*first), "=r"(*second) : "o"(*(const qps_words_t *)(const void *)bytes));
+#else
+    *first = qps_load_word(bytes);
+    *second = qps_load_word(bytes + 4);
+#endif
+}
+
+/* Bytes 0 and 2 of a word as two 16-bit lanes. */
+static inline uint32_t qps_even_bytes(uint32_t word)
+{
+#if QPS_DSP
+    uint32_t lanes;
+    __asm("uxtb16 %0, %1" : "=r"(lanes) : "r"(word));
+    return lanes;
+#else
+    return word & UINT32_C(0x00FF00FF);
+#endif
+}
+
+/* Bytes 1 and 3. */
+static inline uint32_t qps_odd_bytes(uint32_t word)
+{
+#if QPS_DSP
+    uint32_t lanes;
+    __asm("uxtb16 %0, %1, ror #8" : "=r"(lanes) : "r"(word));
+    return lanes;
+#else
+    return (word >> 8) & UINT32_C(0x00FF00FF);
+#endif
+}
+
+/* sums + the same, lane by lane. */
+static inline uint32_t qps_add_even_bytes(uint32_t sums, uint32_t word)
+{
+#if QPS_DSP
+    uint32_t lanes;
+    __asm("uxtab16 %0, %1, %2" : "=r"(lanes) : "r"(sums), "r"(word));
+    return lanes;
+#else
+    return sums + qps_even_bytes(word);
+#endif
+}
+
+static inline uint32_t qps_add_odd_bytes(uint32_t sums, uint32_t word)
+{
+#if QPS_DSP
+    uint32_t lanes;
+    __asm("uxtab16 %0, %1, %2, ror #8" : "=r"(lanes) : "r"(sums), "r"(word));
+    return lanes;
+#else
+    return sums + qps_odd_bytes(word);
+#endif
+}
+
+#endif

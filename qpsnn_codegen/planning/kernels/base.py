@@ -1,0 +1,65 @@
+"""What the planner, the report and the emitter ask of a kernel."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, ClassVar, Self
+
+from qpsnn_codegen.integer_network import IntegerNode, IntegerType
+
+if TYPE_CHECKING:
+    from qpsnn_codegen.emit.c_model import CLayer, CModel
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Candidate:
+    """A stage that needs a kernel.
+
+    Attributes:
+        parts: its nodes, the farthest current first, the stored node last.
+        types: output type of every node of the network.
+        readers: how many nodes read each node.
+    """
+
+    parts: tuple[IntegerNode, ...]
+    types: Mapping[str, IntegerType]
+    readers: Mapping[str, int]
+    timesteps: int
+
+    @property
+    def node(self) -> IntegerNode:
+        """The stored node the stage computes."""
+        return self.parts[-1]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Kernel(ABC):
+    """A way to run one stage."""
+
+    name: ClassVar[str]
+
+    candidate: Candidate
+
+    @classmethod
+    @abstractmethod
+    def fit(cls, candidate: Candidate) -> Self | None:
+        """The kernel for this stage, or ``None`` if it cannot run it."""
+
+    @property
+    @abstractmethod
+    def scratch_words(self) -> int:
+        """32-bit words it needs besides its input and output."""
+
+    @abstractmethod
+    def weight_bytes(self, part: IntegerNode) -> int:
+        """Bytes of packed weights of one part."""
+
+    @abstractmethod
+    def constant_bytes(self, part: IntegerNode) -> int:
+        """Bytes of per-channel constants of one part."""
+
+    @abstractmethod
+    def describe(self, c: CModel) -> CLayer:
+        """Declare its constants in C and name the function that runs them."""

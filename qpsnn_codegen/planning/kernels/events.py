@@ -1,0 +1,180 @@
+"""The event-driven kernel: convolution or linear layer of spikes, neurons with a hard reset, a maximum pool."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, ClassVar, Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+from qpsnn_codegen.emit.c_model import CLayer
+from qpsnn_codegen.integer_network import IntegerNode, Integers
+from qpsnn_codegen.kinds.conv import IntegerConv
+from qpsnn_codegen.kinds.neuron import IntegerNeuron
+from qpsnn_codegen.kinds.pools import MapPool
+from qpsnn_codegen.planning.kernels.base import Candidate, Kernel
+from qpsnn_codegen.planning.kernels.lanes import lane_channels, pack_blocks, row_words
+
+if TYPE_CHECKING:
+    from qpsnn_codegen.emit.c_model import CModel
+
+STEPS = 4
+"""``QPS_STEPS``: timesteps that are computed together."""
+
+_LARGEST_SUM = 2**16 - 1
+_MAX_ROWS = 2**16 - 1
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EventsKernel(Kernel):
+    """``qps_events_run``."""
+
+    name: ClassVar[str] = "events"
+
+    conv: IntegerConv
+    neuron: IntegerNeuron
+    pool: MapPool | None
+
+    @classmethod
+    def fit(cls, candidate: Candidate) -> Self | None:
+        if len(candidate.parts) not in (2, 3):
+            return None
+        conv, neuron = candidate.parts[:2]
+        pool = candidate.parts[2] if len(candidate.parts) == 3 else None
+        if not isinstance(conv, IntegerConv) or not isinstance(neuron, IntegerNeuron):
+            return None
+        if pool is not None and not (isinstance(pool, MapPool) and _tiles(pool)):
+            return None
+        source = candidate.types[conv.inputs[0]]
+        spikes = not source.static and int(source.low.min()) >= 0 and int(source.high.max()) <= 1
+        simple = (
+            neuron.reset == "hard"
+            and neuron.decay.multiplier == 0
+            and neuron.decay.shift < 32
+            and neuron.bias is None
+            and neuron.gain is None
+        )
+        totals = conv.codes.reshape(len(conv.codes), -1).sum(axis=1, dtype=np.int64)
+        rows = int(np.prod(conv.codes.shape[1:]))
+        small = (
+            conv.groups == 1
+            and conv.multiplier in (1, 2)
+            and int(totals.max()) <= _LARGEST_SUM
+            and rows <= _MAX_ROWS
+            and (conv.zero_point << neuron.fraction_bits) <= _LARGEST_SUM
+        )
+        if not (spikes and simple and small and candidate.readers[conv.name] == 1):
+            return None
+        return cls(candidate=candidate, conv=conv, neuron=neuron, pool=pool)
+
+    @property
+    def _channels(self) -> int:
+        return len(self.conv.codes)
+
+    @property
+    def _sum_words(self) -> int:
+        return row_words(self._channels, self.conv.bits) * 16 // self.conv.bits
+
+    @property
+    def _rows(self) -> int:
+        return int(np.prod(self.conv.codes.shape[1:]))
+
+    @property
+    def scratch_words(self) -> int:
+        carried = 2 if self.candidate.timesteps > STEPS else 0
+        spike_words = -(-self._channels // 32)
+        return (STEPS + carried) * self._sum_words + STEPS * spike_words + -(-self._rows // 2)
+
+    def weight_bytes(self, part: IntegerNode) -> int:
+        return self._rows * row_words(self._channels, self.conv.bits) * 4 if part is self.conv else 0
+
+    def constant_bytes(self, part: IntegerNode) -> int:
+        return self._constants().nbytes if part is self.neuron else 0
+
+    @property
+    def _narrow(self) -> bool:
+        """Whether thresholds and rests fit 16 bits."""
+        # A channel that never spikes has a threshold no 32-bit value passes.
+        values = np.concatenate([self.neuron.threshold, self.neuron.rest])
+        return bool((np.abs(values) < 2**15).all())
+
+    def _constants(self) -> NDArray[Any]:
+        """threshold and rest in the order of the sums: int16 ``[pairs, 2, 2]`` or int32 ``[sums, 2]``."""
+        lanes = lane_channels(self._channels, self.conv.bits)
+        both = np.stack([self.neuron.threshold, self.neuron.rest])
+        ordered = np.where(lanes >= 0, both[:, lanes], 0)
+        if self._narrow:
+            used = -(-self._channels // 2)
+            return ordered.reshape(2, -1, 2).transpose(1, 0, 2)[:used].astype(np.int16)
+        return np.asarray(ordered.T[: self._channels], dtype=np.int32)
+
+    @property
+    def packed_limit(self) -> int:
+        """Events per timestep below which every intermediate value fits 16 bits: lambda 1/2 and narrow constants only.
+
+        With n events, |A| <= n * reach, so |w| <= max|rest| + 2 |A| 2^F; and 2 S 2^F m must not leave its lane.
+        """
+        if not self._narrow or self.neuron.decay.shift != 1:
+            return 0
+        conv, unit = self.conv, 2**self.neuron.fraction_bits
+        top = 2**conv.bits - 1
+        reach = max(conv.zero_point, conv.multiplier * top - conv.zero_point)
+        rest = int(np.abs(self.neuron.rest).max())
+        by_membrane = (2**15 - 1 - rest) // (2 * reach * unit)
+        by_lane = (2**16 - 1) // (2 * conv.multiplier * top * unit)
+        return max(min(by_membrane, by_lane) + 1, 0)
+
+    def describe(self, c: CModel) -> CLayer:
+        conv, neuron = self.conv, self.neuron
+        rows = pack_blocks(conv.codes, conv.bits)
+        _, inputs, kh, kw = conv.codes.shape
+        comment = (
+            f"{conv.name}: {conv.bits}-bit codes of {self._channels} outputs in blocks, "
+            f"each of rows [ky {kh}][kx {kw}][input {inputs}]"
+        )
+        constants = self._constants()
+        text = "threshold and rest in the order of the sums, " + ("pair by pair" if self._narrow else "one by one")
+        lif = {
+            "narrow" if self._narrow else "wide": c.array(
+                neuron.name, "neurons", f"{constants.dtype}_t", constants, text
+            ),
+            "channels": f"{self._channels}U",
+            "packed_limit": f"{min(self.packed_limit, 2**16 - 1)}U",
+            "event_cost": f"{conv.zero_point << neuron.fraction_bits}U",
+            "decay_shift": f"{neuron.decay.shift}U",
+            "sum_shift": f"{neuron.fraction_bits + conv.multiplier - 1}U",
+        }
+        packed = {
+            "codes": f"&{c.weights(conv.name, rows, comment)}[0]",
+            "rows": f"{self._rows}U",
+            "words": f"{row_words(self._channels, conv.bits)}U",
+            "bits": f"{conv.bits}U",
+        }
+        _, height, width = self.candidate.types[neuron.name].shape
+        tile = (1, 1) if self.pool is None else self.pool.window.kernel
+        fields: dict[str, Any] = {
+            "input": c.map_fields(conv.inputs[0]),
+            "window": conv.window.c_fields(),
+            "rows": _initializer(packed),
+            "lif": _initializer(lif),
+            "output": c.map_fields(self.candidate.node.name),
+            "height": height,
+            "width": width,
+            "pool_height": tile[0],
+            "pool_width": tile[1],
+            "trace": c.trace(neuron.name),
+        }
+        symbol = c.struct(neuron.name, "layer", "qps_events_t", fields, c.verdict(neuron.name))
+        return CLayer(function="qps_events_run", symbol=symbol, arguments=("input", "output", "scratch"))
+
+
+def _tiles(pool: MapPool) -> bool:
+    """Whether a pool's windows lie side by side: then every spike belongs to one of them at most."""
+    window = pool.window
+    apart = window.stride == window.kernel and window.padding == (0, 0) and window.dilation == (1, 1)
+    return pool.mode == "max" and apart and max(window.kernel) < 256
+
+
+def _initializer(fields: dict[str, str]) -> str:
+    return "{" + ", ".join(f".{name} = {text}" for name, text in fields.items()) + "}"
