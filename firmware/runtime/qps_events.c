@@ -1,6 +1,7 @@
 #include "qps_events.h"
 
 #include "qps_lanes.h"
+#include "qps_pixel.h"
 #include "qps_trace.h"
 
 /* Append base + the channel of every spike in a word. */
@@ -89,24 +90,6 @@ QPS_ALONE static uint16_t *qps_list_events(const qps_view_t *view, const uint32_
     return list;
 }
 
-/* The spikes of one pixel of the layer go to its pixel of the output. */
-static void qps_events_store(const qps_events_t *layer, const uint32_t *spikes, uint32_t first, uint32_t steps,
-                             uint32_t y, uint32_t x, uint32_t *output)
-{
-    const uint32_t words = qps_spike_words(layer->output.channels);
-    const uint32_t py = y / layer->pool_height;
-    const uint32_t px = x / layer->pool_width;
-    for (uint32_t t = 0U; t < steps; t++, spikes += words) {
-        qps_trace_spikes(layer->trace, first + t, y, x, spikes, words);
-        if (py < layer->output.height && px < layer->output.width) {
-            uint32_t *const pixel = output + (size_t)qps_pixel(&layer->output, first + t, py, px) * words;
-            for (uint32_t word = 0U; word < words; word++) {
-                pixel[word] |= spikes[word];
-            }
-        }
-    }
-}
-
 void qps_events_run(const qps_events_t *layer, const void *input, uint32_t *output, int32_t *scratch)
 {
     const uint32_t timesteps = layer->output.timesteps;
@@ -117,6 +100,7 @@ void qps_events_run(const qps_events_t *layer, const void *input, uint32_t *outp
     int32_t *const membranes = timesteps > QPS_STEPS ? scratch + QPS_STEPS * sum_words : NULL;
     uint32_t *const spikes = sums + QPS_STEPS * sum_words + (membranes != NULL ? 2U * sum_words : 0U);
     uint16_t *const list = (uint16_t *)(void *)(spikes + QPS_STEPS * qps_spike_words(layer->output.channels));
+    const qps_pool_tile_t tile = {layer->pool_height, layer->pool_width, layer->trace};
     qps_view_t view;
     view.words = qps_spike_words(layer->input.channels);
     view.right = layer->window.dilation_width * view.words;
@@ -140,7 +124,7 @@ void qps_events_run(const qps_events_t *layer, const void *input, uint32_t *outp
                     qps_trace_operations(events[t] * layer->output.channels);
                 }
                 qps_lif_run(&layer->lif, sums, events, steps, membranes, first == 0U, spikes);
-                qps_events_store(layer, spikes, first, steps, y, x, output);
+                qps_store_pixel(&layer->output, &tile, spikes, first, steps, y, x, output);
             }
         }
     }

@@ -109,4 +109,38 @@ static inline uint32_t qps_add_odd_bytes(uint32_t sums, uint32_t word)
 #endif
 }
 
+/* Two sums of products in one: of the codes at bits 0 to 7 and 24 to 31 of a word. Cores that multiply to 64 bits hold both in
+ * one sum, the others apart. */
+#if QPS_NARROW_CORE
+typedef struct {
+    uint32_t low, high;
+} qps_pair_sum_t;
+#define QPS_NO_PAIR_SUM {0U, 0U}
+#else
+typedef uint64_t qps_pair_sum_t;
+#define QPS_NO_PAIR_SUM 0U
+#endif
+
+static inline qps_pair_sum_t qps_pair_multiply(qps_pair_sum_t sum, uint32_t codes, uint32_t value)
+{
+#if QPS_NARROW_CORE
+    sum.low += (codes & 0xFFU) * value;
+    sum.high += (codes >> 24) * value;
+    return sum;
+#else
+    return sum + (uint64_t)codes * value;
+#endif
+}
+
+static inline void qps_pair_split(qps_pair_sum_t sum, uint32_t *sums)
+{
+#if QPS_NARROW_CORE
+    sums[0] = sum.low;
+    sums[1] = sum.high;
+#else
+    sums[0] = (uint32_t)sum & UINT32_C(0x00FFFFFF);
+    sums[1] = (uint32_t)(sum >> 24);
+#endif
+}
+
 #endif

@@ -133,7 +133,13 @@ def _stage(
             parts.append(source)
             source = nodes[source.inputs[0]]  # currents have one input
         reads.append(source.name)
-    candidate = Candidate(parts=tuple(reversed(parts)), types=types, readers=readers, timesteps=timesteps)
+    candidate = Candidate(
+        parts=tuple(reversed(parts)),
+        types=types,
+        sources={name: nodes[name] for name in reads},
+        readers=readers,
+        timesteps=timesteps,
+    )
     kernel = choose(candidate)
     return Stage(
         node=node.name,
@@ -151,7 +157,8 @@ def _append_or_fuse(stages: list[Stage], stage: Stage) -> None:
     candidate = stage.kernel.candidate
     for index, earlier in enumerate(stages):
         if stage.reads == (earlier.node,) and candidate.readers[earlier.node] == 1:
-            together = replace(candidate, parts=(*earlier.kernel.candidate.parts, *candidate.parts))
+            before = earlier.kernel.candidate
+            together = replace(before, parts=(*before.parts, *candidate.parts))
             kernel = special(together)
             if kernel is not None:
                 stages[index] = replace(

@@ -5,8 +5,9 @@ from __future__ import annotations
 from qpsnn_codegen.planning.kernels.base import Candidate, Kernel
 from qpsnn_codegen.planning.kernels.events import EventsKernel
 from qpsnn_codegen.planning.kernels.generic import GenericKernel
+from qpsnn_codegen.planning.kernels.image import ImageKernel
 
-KERNELS: tuple[type[Kernel], ...] = (EventsKernel, GenericKernel)
+KERNELS: tuple[type[Kernel], ...] = (EventsKernel, ImageKernel, GenericKernel)
 """In order of preference; the last can run every stage."""
 
 

@@ -20,11 +20,13 @@ class Candidate:
     Attributes:
         parts: its nodes, the farthest current first, the stored node last.
         types: output type of every node of the network.
+        sources: the stored nodes the stage reads, by name.
         readers: how many nodes read each node.
     """
 
     parts: tuple[IntegerNode, ...]
     types: Mapping[str, IntegerType]
+    sources: Mapping[str, IntegerNode]
     readers: Mapping[str, int]
     timesteps: int
 

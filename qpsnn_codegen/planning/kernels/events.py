@@ -14,6 +14,7 @@ from qpsnn_codegen.kinds.conv import IntegerConv
 from qpsnn_codegen.kinds.neuron import IntegerNeuron
 from qpsnn_codegen.kinds.pools import MapPool
 from qpsnn_codegen.planning.kernels.base import Candidate, Kernel
+from qpsnn_codegen.planning.kernels.fusing import layer_parts, tile_of
 from qpsnn_codegen.planning.kernels.lanes import lane_channels, pack_blocks, row_words
 
 if TYPE_CHECKING:
@@ -38,33 +39,21 @@ class EventsKernel(Kernel):
 
     @classmethod
     def fit(cls, candidate: Candidate) -> Self | None:
-        if len(candidate.parts) not in (2, 3):
+        parts = layer_parts(candidate)
+        if parts is None:
             return None
-        conv, neuron = candidate.parts[:2]
-        pool = candidate.parts[2] if len(candidate.parts) == 3 else None
-        if not isinstance(conv, IntegerConv) or not isinstance(neuron, IntegerNeuron):
-            return None
-        if pool is not None and not (isinstance(pool, MapPool) and _tiles(pool)):
-            return None
+        conv, neuron, pool = parts
         source = candidate.types[conv.inputs[0]]
         spikes = not source.static and int(source.low.min()) >= 0 and int(source.high.max()) <= 1
-        simple = (
-            neuron.reset == "hard"
-            and neuron.decay.multiplier == 0
-            and neuron.decay.shift < 32
-            and neuron.bias is None
-            and neuron.gain is None
-        )
         totals = conv.codes.reshape(len(conv.codes), -1).sum(axis=1, dtype=np.int64)
         rows = int(np.prod(conv.codes.shape[1:]))
         small = (
-            conv.groups == 1
-            and conv.multiplier in (1, 2)
+            conv.multiplier in (1, 2)
             and int(totals.max()) <= _LARGEST_SUM
             and rows <= _MAX_ROWS
             and (conv.zero_point << neuron.fraction_bits) <= _LARGEST_SUM
         )
-        if not (spikes and simple and small and candidate.readers[conv.name] == 1):
+        if not (spikes and small):
             return None
         return cls(candidate=candidate, conv=conv, neuron=neuron, pool=pool)
 
@@ -152,7 +141,7 @@ class EventsKernel(Kernel):
             "bits": f"{conv.bits}U",
         }
         _, height, width = self.candidate.types[neuron.name].shape
-        tile = (1, 1) if self.pool is None else self.pool.window.kernel
+        tile = tile_of(self.pool)
         fields: dict[str, Any] = {
             "input": c.map_fields(conv.inputs[0]),
             "window": conv.window.c_fields(),
@@ -167,13 +156,6 @@ class EventsKernel(Kernel):
         }
         symbol = c.struct(neuron.name, "layer", "qps_events_t", fields, c.verdict(neuron.name))
         return CLayer(function="qps_events_run", symbol=symbol, arguments=("input", "output", "scratch"))
-
-
-def _tiles(pool: MapPool) -> bool:
-    """Whether a pool's windows lie side by side: then every spike belongs to one of them at most."""
-    window = pool.window
-    apart = window.stride == window.kernel and window.padding == (0, 0) and window.dilation == (1, 1)
-    return pool.mode == "max" and apart and max(window.kernel) < 256
 
 
 def _initializer(fields: dict[str, str]) -> str:

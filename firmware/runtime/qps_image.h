@@ -1,0 +1,53 @@
+/* The first layer, on an image of bytes that is the same at every timestep: currents are computed once per pixel, by
+ * multiplication, for the pixels that are not zero; then the neurons take all their timesteps.
+ *
+ * Layout of codes: rows [kernel_y][kernel_x][input channel], each of words with two codes: bits 0 to 7 and 24 to 31. One
+ * multiplication by a pixel yields both products, one 64-bit sum holds both sums. Rows are filled up to whole blocks of
+ * QPS_IMAGE_BLOCK channels.
+ * Range: the generator has proven that the sum of the lower code of a pair stays below 2^24, and that currents fit int32_t. */
+#ifndef QPS_IMAGE_H
+#define QPS_IMAGE_H
+
+#include "qps_map.h"
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/* Output channels whose sums are in registers at once. */
+#define QPS_IMAGE_BLOCK 8U
+
+/* A pixel that is not zero, and the row of codes it meets. */
+typedef struct {
+    uint16_t row;
+    uint16_t value;
+} qps_image_event_t;
+
+typedef struct {
+    qps_map_t input; /* QPS_MAP_IMAGE_U8 */
+    qps_window_t window;
+    const uint32_t *codes;
+    /* Per channel: quiet, threshold, rest. On a constant current A, w = floor(w / 2^decay_shift) + A * 2^fraction_bits from
+     * rest on, w > threshold is a spike, w is rest after it; with A up to quiet none ever comes. */
+    const int32_t *neurons;
+    qps_map_t output; /* QPS_MAP_SPIKES, after the pool */
+    uint16_t height;  /* of the layer's own map, before the pool */
+    uint16_t width;
+    uint16_t row_words;
+    uint16_t trace; /* the layer's index for qps_trace_spikes() */
+    uint8_t pool_height;
+    uint8_t pool_width;
+    uint8_t multiplier; /* A = multiplier * sum(u * v) - zero_point * sum(v) */
+    uint8_t zero_point;
+    uint8_t decay_shift;
+    uint8_t fraction_bits;
+} qps_image_t;
+
+/* All timesteps of a layer. scratch: the spike words of one pixel at all timesteps, then a qps_image_event_t per row.
+ * output aliases neither input nor scratch. */
+void qps_image_run(const qps_image_t *layer, const void *input, uint32_t *output, int32_t *scratch);
+
+#ifdef __cplusplus
+}
+#endif
+#endif

@@ -1,0 +1,42 @@
+"""What the fast kernels share: a layer of weights, its neurons, and the maximum pool that may follow, in one stage."""
+
+from __future__ import annotations
+
+from qpsnn_codegen.kinds.conv import IntegerConv
+from qpsnn_codegen.kinds.neuron import IntegerNeuron
+from qpsnn_codegen.kinds.pools import MapPool
+from qpsnn_codegen.planning.kernels.base import Candidate
+
+
+def layer_parts(candidate: Candidate) -> tuple[IntegerConv, IntegerNeuron, MapPool | None] | None:
+    """The parts of a stage the fast kernels may run, or ``None``.
+
+    The layer is not grouped and read by these neurons alone; they have a hard reset, a decay by a shift, no shortcut, and
+    what is added at every timestep folded away; the pool's windows lie side by side.
+    """
+    if len(candidate.parts) not in (2, 3):
+        return None
+    conv, neuron, pool = (*candidate.parts, None)[:3]
+    if not isinstance(conv, IntegerConv) or not isinstance(neuron, IntegerNeuron):
+        return None
+    if conv.groups != 1 or candidate.readers[conv.name] != 1:
+        return None
+    if neuron.reset != "hard" or neuron.decay.multiplier != 0 or neuron.decay.shift > 31:
+        return None
+    if neuron.bias is not None or neuron.gain is not None:
+        return None
+    if pool is not None and not (isinstance(pool, MapPool) and _tiles(pool)):
+        return None
+    return conv, neuron, pool
+
+
+def tile_of(pool: MapPool | None) -> tuple[int, int]:
+    """Height and width of the windows of a fused pool; 1, 1 for none."""
+    return (1, 1) if pool is None else pool.window.kernel
+
+
+def _tiles(pool: MapPool) -> bool:
+    """Whether a pool's windows lie side by side: then every spike belongs to one of them at most."""
+    window = pool.window
+    apart = window.stride == window.kernel and window.padding == (0, 0) and window.dilation == (1, 1)
+    return pool.mode == "max" and apart and max(window.kernel) < 256

@@ -1,0 +1,130 @@
+"""The first layer on an image of bytes: currents once per pixel, by multiplication, then the neurons."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, ClassVar, Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+from qpsnn_codegen.emit.c_model import CLayer
+from qpsnn_codegen.integer_network import IntegerNode, Integers
+from qpsnn_codegen.kinds.conv import IntegerConv
+from qpsnn_codegen.kinds.neuron import IntegerNeuron
+from qpsnn_codegen.kinds.pools import MapPool
+from qpsnn_codegen.planning.kernels.base import Candidate, Kernel
+from qpsnn_codegen.planning.kernels.fusing import layer_parts, tile_of
+from qpsnn_codegen.planning.layouts import layout_of
+
+if TYPE_CHECKING:
+    from qpsnn_codegen.emit.c_model import CModel
+
+BLOCK = 8
+"""``QPS_IMAGE_BLOCK``."""
+_MAX_CODES = 2**14
+"""Codes take two bytes here; beyond this many, flash matters more than speed."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ImageKernel(Kernel):
+    """``qps_image_run``."""
+
+    name: ClassVar[str] = "image"
+
+    conv: IntegerConv
+    neuron: IntegerNeuron
+    pool: MapPool | None
+
+    @classmethod
+    def fit(cls, candidate: Candidate) -> Self | None:
+        parts = layer_parts(candidate)
+        if parts is None:
+            return None
+        conv, neuron, pool = parts
+        source = candidate.types[conv.inputs[0]]
+        node = candidate.sources.get(conv.inputs[0])
+        if node is None or layout_of(node, source, candidate.timesteps).format != "IMAGE_U8":
+            return None
+        totals = conv.codes.reshape(len(conv.codes), -1).sum(axis=1, dtype=np.int64)
+        if conv.codes.size > _MAX_CODES or int(totals.max()) * int(source.high.max()) >= 2**24:
+            return None
+        return cls(candidate=candidate, conv=conv, neuron=neuron, pool=pool)
+
+    @property
+    def _row_words(self) -> int:
+        return -(-len(self.conv.codes) // BLOCK) * BLOCK // 2
+
+    @property
+    def _rows(self) -> int:
+        return int(np.prod(self.conv.codes.shape[1:]))
+
+    @property
+    def scratch_words(self) -> int:
+        return self.candidate.timesteps * -(-len(self.conv.codes) // 32) + self._rows
+
+    def weight_bytes(self, part: IntegerNode) -> int:
+        return 4 * self._rows * self._row_words if part is self.conv else 0
+
+    def constant_bytes(self, part: IntegerNode) -> int:
+        return 12 * len(self.conv.codes) if part is self.neuron else 0
+
+    def _packed(self) -> NDArray[np.uint8]:
+        rows = self.conv.codes.transpose(2, 3, 1, 0).reshape(self._rows, -1).astype(np.uint32)
+        rows = np.pad(rows, ((0, 0), (0, 2 * self._row_words - rows.shape[1])))
+        words = rows[:, 0::2] | rows[:, 1::2] << np.uint32(24)
+        return np.ascontiguousarray(words.astype("<u4")).view(np.uint8)
+
+    def quiet(self) -> Integers:
+        """Per channel, the largest constant current A with which no spike ever comes: int64 [C].
+
+        A neuron's membrane never falls when A grows, so there is one such border.
+        """
+        neuron, kind = self.neuron, self.candidate.types[self.conv.name]
+        # Outside what A can be: taken for quiet and for spiking, whatever they are.
+        low, high = kind.low - 1, kind.high + 1
+
+        def spikes(current: Integers) -> NDArray[np.bool_]:
+            membrane = neuron.rest
+            fired = np.zeros(len(current), dtype=bool)
+            for _ in range(self.candidate.timesteps):
+                membrane = neuron.decay.apply(membrane) + (current << neuron.fraction_bits)
+                fired |= membrane > neuron.threshold
+            return fired
+
+        while np.any(high - low > 1):
+            middle = (low + high) // 2
+            fired = spikes(middle)
+            low, high = np.where(fired, low, middle), np.where(fired, middle, high)
+        return low
+
+    def describe(self, c: CModel) -> CLayer:
+        conv, neuron = self.conv, self.neuron
+        _, inputs, kh, kw = conv.codes.shape
+        comment = f"{conv.name}: rows [ky {kh}][kx {kw}][input {inputs}] of words with two codes, bits 0 and 24 up"
+        codes = c.weights(conv.name, self._packed(), comment)
+        constants = np.stack([self.quiet(), neuron.threshold, neuron.rest], axis=1)
+        neurons = c.array(
+            neuron.name, "neurons", "int32_t", constants, "quiet, threshold and rest of every channel"
+        )
+        _, height, width = self.candidate.types[neuron.name].shape
+        tile = tile_of(self.pool)
+        fields: dict[str, Any] = {
+            "input": c.map_fields(conv.inputs[0]),
+            "window": conv.window.c_fields(),
+            "codes": f"(const uint32_t *)(const void *)&{codes}[0]",
+            "neurons": neurons,
+            "output": c.map_fields(self.candidate.node.name),
+            "height": height,
+            "width": width,
+            "row_words": self._row_words,
+            "trace": c.trace(neuron.name),
+            "pool_height": tile[0],
+            "pool_width": tile[1],
+            "multiplier": conv.multiplier,
+            "zero_point": conv.zero_point,
+            "decay_shift": neuron.decay.shift,
+            "fraction_bits": neuron.fraction_bits,
+        }
+        symbol = c.struct(neuron.name, "layer", "qps_image_t", fields, c.verdict(neuron.name))
+        return CLayer(function="qps_image_run", symbol=symbol, arguments=("input", "output", "scratch"))
