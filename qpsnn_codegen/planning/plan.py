@@ -153,7 +153,7 @@ def _stage(
 
 
 def _append_or_fuse(stages: list[Stage], stage: Stage) -> None:
-    """Append a stage, or make it the last part of the one whose map it alone reads, if a kernel can run both at once."""
+    """Append a stage, or let the one whose map it alone reads do its work too, if there is a kernel for both."""
     candidate = stage.kernel.candidate
     for index, earlier in enumerate(stages):
         if stage.reads == (earlier.node,) and candidate.readers[earlier.node] == 1:

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from qpsnn_codegen.emit.c_model import CLayer
-from qpsnn_codegen.integer_network import IntegerNode, Integers
+from qpsnn_codegen.integer_network import IntegerNode
 from qpsnn_codegen.kinds.conv import IntegerConv
 from qpsnn_codegen.kinds.neuron import IntegerNeuron
 from qpsnn_codegen.kinds.pools import MapPool
@@ -79,7 +79,7 @@ class EventsKernel(Kernel):
         return self._rows * row_words(self._channels, self.conv.bits) * 4 if part is self.conv else 0
 
     def constant_bytes(self, part: IntegerNode) -> int:
-        return self._constants().nbytes if part is self.neuron else 0
+        return int(self._constants().nbytes) if part is self.neuron else 0
 
     @property
     def _narrow(self) -> bool:
@@ -154,7 +154,13 @@ class EventsKernel(Kernel):
             "pool_width": tile[1],
             "trace": c.trace(neuron.name),
         }
-        symbol = c.struct(neuron.name, "layer", "qps_events_t", fields, c.verdict(neuron.name))
+        symbol = c.struct(
+            neuron.name,
+            "layer",
+            "qps_events_t",
+            fields,
+            f"{c.verdict(neuron.name)}; {conv.name}: {c.range_comment(conv.name)}",
+        )
         return CLayer(function="qps_events_run", symbol=symbol, arguments=("input", "output", "scratch"))
 
 

@@ -11,8 +11,8 @@ from qpsnn_codegen.planning.kernels.base import Candidate
 def layer_parts(candidate: Candidate) -> tuple[IntegerConv, IntegerNeuron, MapPool | None] | None:
     """The parts of a stage the fast kernels may run, or ``None``.
 
-    The layer is not grouped and read by these neurons alone; they have a hard reset, a decay by a shift, no shortcut, and
-    what is added at every timestep folded away; the pool's windows lie side by side.
+    The layer is not grouped and read by these neurons alone; they have a hard reset, a decay by a shift, no shortcut,
+    and what is added at every timestep folded away; the pool's windows lie side by side.
     """
     if len(candidate.parts) not in (2, 3):
         return None

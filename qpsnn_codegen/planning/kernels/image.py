@@ -104,9 +104,7 @@ class ImageKernel(Kernel):
         comment = f"{conv.name}: rows [ky {kh}][kx {kw}][input {inputs}] of words with two codes, bits 0 and 24 up"
         codes = c.weights(conv.name, self._packed(), comment)
         constants = np.stack([self.quiet(), neuron.threshold, neuron.rest], axis=1)
-        neurons = c.array(
-            neuron.name, "neurons", "int32_t", constants, "quiet, threshold and rest of every channel"
-        )
+        neurons = c.array(neuron.name, "neurons", "int32_t", constants, "quiet, threshold and rest of every channel")
         _, height, width = self.candidate.types[neuron.name].shape
         tile = tile_of(self.pool)
         fields: dict[str, Any] = {
@@ -126,5 +124,11 @@ class ImageKernel(Kernel):
             "decay_shift": neuron.decay.shift,
             "fraction_bits": neuron.fraction_bits,
         }
-        symbol = c.struct(neuron.name, "layer", "qps_image_t", fields, c.verdict(neuron.name))
+        symbol = c.struct(
+            neuron.name,
+            "layer",
+            "qps_image_t",
+            fields,
+            f"{c.verdict(neuron.name)}; {conv.name}: {c.range_comment(conv.name)}",
+        )
         return CLayer(function="qps_image_run", symbol=symbol, arguments=("input", "output", "scratch"))
