@@ -2,10 +2,10 @@
 
 BIN := .venv/bin
 PYTEST := $(BIN)/python -m pytest -n 2
-C_FILES := $(wildcard firmware/*/*.[ch])
+C_FILES := $(wildcard firmware/*/*.[ch] firmware/ports/*/*.[ch])
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test test-quick check format goldens clean
+.PHONY: help setup demo test test-quick check format goldens code-sizes clean
 .DELETE_ON_ERROR:
 
 help: ## list these targets
@@ -34,6 +34,9 @@ format: .venv/.setup ## format Python and C
 
 goldens: .venv/.setup ## write the checked-in C of the tiny models anew and show the difference
 	$(BIN)/python host_tests/golden/update.py
+
+code-sizes: .venv/.setup-test ## measure what arm-none-eabi-gcc makes of every kernel, after changes of firmware/
+	$(BIN)/python benchmarks/code_size.py
 
 clean: ## remove caches and build leftovers (.venv stays)
 	rm -rf build dist out .hypothesis .mypy_cache .pytest_cache .ruff_cache

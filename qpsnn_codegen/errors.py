@@ -53,6 +53,14 @@ class ToolchainError(QpsnnError):
     """A compiler or tool that is missing or failed; the remedy names the Debian package."""
 
 
+class BoardError(QpsnnError):
+    """A board that nobody knows, that is described wrongly, or that is too small for a model."""
+
+
+class DeviceError(QpsnnError):
+    """A device that cannot be reached, does not answer, answers nonsense, or reports a fault."""
+
+
 class OutputError(QpsnnError):
     """An output folder or file that cannot be written."""
 

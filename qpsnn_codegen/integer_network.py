@@ -111,6 +111,10 @@ class IntegerNode(ABC):
         """Spikes ``[N, T, C, H, W]`` of all channels the network had, from those that were kept."""
         return spikes
 
+    def compact(self, spikes: NDArray[Any]) -> NDArray[Any]:
+        """The reverse of :meth:`expand`: only the channels that were kept, as the firmware computes them."""
+        return spikes
+
     def scratch_words(self, *inputs: IntegerType) -> int:
         """32-bit words its kernel needs besides its output (stage), or as a source of currents."""
         return 0

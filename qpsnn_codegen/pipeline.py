@@ -2,23 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
 
 from numpy.typing import NDArray
 
+from qpsnn_codegen.boards import find_board
 from qpsnn_codegen.calibration import Activity, measure
 from qpsnn_codegen.emit.c_literals import check_model_name
 from qpsnn_codegen.emit.folder import write_folder
 from qpsnn_codegen.emit.golden import make_golden
+from qpsnn_codegen.emit.ports import port_files
 from qpsnn_codegen.emit.render import render
 from qpsnn_codegen.errors import DataError, UsageError
+from qpsnn_codegen.footprint import check_fit, external_weights, needs_of
 from qpsnn_codegen.integer_network import IntegerNetwork, check_integer_network
 from qpsnn_codegen.lowering import LoweringOptions, lower
 from qpsnn_codegen.network import Network, check_network
 from qpsnn_codegen.planning.plan import Plan, check_plan, make_plan
+from qpsnn_codegen.report.boards import boards_report
 from qpsnn_codegen.report.summary import summarize
 
 
@@ -59,6 +63,7 @@ def compile(  # noqa: A001 - qpsnn_codegen.compile() is what it is called
     calibration: NDArray[Any] | None = None,
     weights_in: Literal["c", "binary"] = "c",
     input_bits: Literal[8, 16] = 16,
+    boards: Sequence[str] = (),
     progress: Callable[[int], None] = lambda done: None,
     say: Callable[[str], None] = lambda step: None,
 ) -> Compilation:
@@ -71,13 +76,16 @@ def compile(  # noqa: A001 - qpsnn_codegen.compile() is what it is called
         calibration: raw inputs, uint8 ``[N, C, H, W]`` or ``[N, T, C, H, W]``, to count spikes and operations on.
         weights_in: an array in C, or a binary file that an assembler file includes.
         input_bits: width of normalized images, for models whose normalization is more than a scale.
+        boards: whose ports the folder gets, by name.
         progress: called with the number of calibration samples just done.
         say: called with the name of each step as it begins.
 
     Raises:
         ModelFileError, UnsupportedError, LoweringError, UsageError, DataError: see :mod:`qpsnn_codegen.errors`.
+        BoardError: no such board, or one that the model does not fit.
     """
     prefix = check_model_name(default_name(model) if name is None else name)
+    targets = [find_board(board) for board in dict.fromkeys(boards)]
     say("loading")
     network = load(model, timesteps)
     say("lowering to integers and certifying")
@@ -86,6 +94,8 @@ def compile(  # noqa: A001 - qpsnn_codegen.compile() is what it is called
     say("planning")
     plan = make_plan(integers, prefix)
     check_plan(plan)
+    needs = needs_of(plan)
+    check_fit(needs, targets)
     if calibration is not None and not len(calibration):
         raise DataError("calibration", "holds no inputs", "give at least one")
     activity = None if calibration is None else measure(network, integers, calibration, progress)
@@ -95,12 +105,18 @@ def compile(  # noqa: A001 - qpsnn_codegen.compile() is what it is called
         "weights_in": weights_in,
         "input_bits": input_bits,
     }
-    options = " ".join(f"--{key.replace('_', '-')} {value}" for key, value in chosen.items())
-    report = summarize(plan, activity, options)
+    options = " ".join(
+        [
+            *(f"--{key.replace('_', '-')} {value}" for key, value in chosen.items()),
+            *(f"--board {board.name}" for board in targets),
+        ]
+    )
+    report = summarize(plan, activity, options) | boards_report(needs, targets)
     say("computing golden vectors")
     golden = make_golden(integers, calibration)
     say("writing C")
-    files = render(plan, golden=golden, report=report, options=options, weights_in=weights_in)
+    ports = port_files(targets, external_weights(needs, targets))
+    files = render(plan, golden=golden, report=report, options=options, weights_in=weights_in, ports=ports)
     return Compilation(network=network, integers=integers, plan=plan, activity=activity, report=report, files=files)
 
 

@@ -109,15 +109,38 @@ def adversarial_inputs(network: IntegerNetwork) -> NDArray[np.uint8]:
     return np.stack(patterns).astype(np.uint8)
 
 
+def verification_inputs(
+    folder: str | Path,
+    network: IntegerNetwork,
+    extra: NDArray[Any] | None,
+    *,
+    random: int = RANDOM_COUNT,
+    limit: int | None = None,
+) -> NDArray[Any]:
+    """What a verification compares: ``extra``, golden vectors, adversarial and random inputs; the first ``limit``.
+
+    Raises:
+        ModelFileError: the folder's golden vectors are damaged, or not those of its network.
+        DataError: ``extra`` does not fit the network.
+    """
+    if extra is not None:
+        check_inputs(network, extra)
+    golden = Golden.load(Path(folder) / "golden" / "vectors.npz")
+    _check_golden(folder, network, golden)
+    parts = [golden.inputs, adversarial_inputs(network), random_inputs(network, random, seed=1)]
+    return np.concatenate([*([] if extra is None else [extra]), *parts])[:limit]
+
+
 def verify_folder(
     folder: str | Path,
     *,
     inputs: NDArray[Any] | None = None,
+    limit: int | None = None,
     cc: str = "gcc",
     sanitize: bool = False,
     progress: Callable[[int], None] = lambda done: None,
 ) -> Verdict:
-    """Build a folder's C and compare it on golden vectors, adversarial and random inputs, and ``inputs`` if given.
+    """Build a folder's C and compare it on :func:`verification_inputs`.
 
     Raises:
         ModelFileError: the folder is damaged, or its golden vectors are not those of its network.
@@ -125,16 +148,7 @@ def verify_folder(
         ToolchainError: the C does not build or run (with ``sanitize``: or does something undefined).
     """
     with HostModel(folder, trace=True, cc=cc, sanitize=sanitize) as model:
-        if inputs is not None:
-            check_inputs(model.network, inputs)
-        golden = Golden.load(Path(folder) / "golden" / "vectors.npz")
-        _check_golden(folder, model.network, golden)
-        parts = [
-            golden.inputs,
-            adversarial_inputs(model.network),
-            random_inputs(model.network, RANDOM_COUNT, seed=1),
-        ]
-        samples = np.concatenate([*parts, *([] if inputs is None else [inputs])])
+        samples = verification_inputs(folder, model.network, inputs, limit=limit)
         expected = run_reference(model.network, samples, trace=True)
         return compare(expected, model.run(samples, progress=progress))
 

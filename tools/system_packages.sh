@@ -2,7 +2,8 @@
 # Installs the Debian/Ubuntu packages this project needs and this machine lacks.
 #
 #   tools/system_packages.sh build   what `make demo` needs: gcc, make, Python with its venv module
-#   tools/system_packages.sh test    what the tests need besides: clang and its sanitizers
+#   tools/system_packages.sh test    what the tests need besides: clang and its sanitizers, CMake, the toolchain
+#                                    for Cortex-M with its C library, and an emulator of boards with it
 #
 # A package counts as missing when what it is for does not work, so compilers and Pythons that came some
 # other way are left in peace. Without the right to install, names the packages and exits with 1.
@@ -18,6 +19,25 @@ compiles() {
     command -v "$1" >/dev/null 2>&1 || return 1
     printf '#include <stdio.h>\nint main(void) { return puts("ok") < 0; }\n' >"$scratch/probe.c"
     "$@" -std=c11 "$scratch/probe.c" -o "$scratch/probe" >/dev/null 2>&1
+}
+
+# links_for_cortex_m: does arm-none-eabi-gcc make a program, with the C library's memcpy in it?
+links_for_cortex_m() {
+    command -v arm-none-eabi-gcc >/dev/null 2>&1 || return 1
+    cat >"$scratch/probe_m.c" <<'SOURCE'
+#include <stdint.h>
+#include <string.h>
+char to[64], from[64];
+volatile uint32_t size = sizeof to;
+int main(void) { memcpy(to, from, size); for (;;) { } }
+SOURCE
+    arm-none-eabi-gcc -std=c11 -O2 -mcpu=cortex-m4 -mthumb -nostartfiles -Wl,-e,main \
+        "$scratch/probe_m.c" -o "$scratch/probe_m" >/dev/null 2>&1
+}
+
+emulates_boards() {
+    command -v qemu-system-arm >/dev/null 2>&1 || return 1
+    qemu-system-arm -machine help 2>/dev/null | grep '^mps2-an386 ' >/dev/null
 }
 
 # The name of the package with clang's sanitizers carries the version of the distribution's clang.
@@ -43,6 +63,9 @@ missing_for_build() {
 missing_for_test() {
     command -v clang >/dev/null 2>&1 || echo clang
     compiles clang -fsanitize=address,undefined || clang_runtime_package
+    command -v cmake >/dev/null 2>&1 || echo cmake
+    links_for_cortex_m || echo gcc-arm-none-eabi libnewlib-arm-none-eabi
+    emulates_boards || echo qemu-system-arm
 }
 
 case "${1-}" in

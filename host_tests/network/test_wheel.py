@@ -66,7 +66,7 @@ def test_wheel_holds_the_package_and_its_data(wheel: Path, checkout: Path) -> No
     with zipfile.ZipFile(wheel) as archive:
         inside = {name: archive.read(name) for name in archive.namelist() if ".dist-info/" not in name}
     expected = {"qpsnn_codegen/py.typed": b""}
-    for path in (checkout / "qpsnn_codegen").rglob("*.py"):
+    for path in [*(checkout / "qpsnn_codegen").rglob("*.py"), checkout / "qpsnn_codegen" / "code_sizes.json"]:
         expected[str(path.relative_to(checkout))] = path.read_bytes()
     for folder in DATA_FOLDERS:
         for path in (checkout / folder).rglob("*"):
@@ -91,10 +91,10 @@ def test_installed_command_equals_the_checkout(installed: Path, checkout: Path, 
         folder = tmp_path / name
         folder.mkdir()
         assert "0.1.0" in run([command, "--version"], folder)
-        run([command, model, "-o", "digits"], folder)
+        run([command, model, "-o", "digits", "--board", "microbit"], folder)
         assert [path.name for path in folder.iterdir()] == ["digits"]
     emitted = files(tmp_path / "wheel" / "digits")
-    assert "report.json" in emitted
+    assert {"report.json", "ports/microbit/board.c", "ports/microbit/memory.ld"} <= set(emitted)
     assert emitted == files(tmp_path / "checkout" / "digits")
 
     run([installed, "verify", "digits"], tmp_path / "wheel")

@@ -152,11 +152,28 @@ def _residual() -> Case:
     return Case(network=network_of(nodes, 3), options=LoweringOptions())
 
 
+def _nested_pools() -> Case:
+    """A pool of currents that reads a pool of currents."""
+    parts = Parts(4)
+    nodes: list[Node] = [
+        parts.image((2, 9, 9)),
+        parts.conv("conv", "input", 2, 5, 4),
+        AveragePool(name="average", inputs=("conv",), window=Window(kernel=(2, 2), stride=(2, 2))),
+        MaxPool(name="max", inputs=("average",), window=Window(kernel=(3, 3), stride=(2, 2), padding=(1, 1))),
+        parts.neuron("neuron", "max"),
+        Flatten(name="flatten", inputs=("neuron",)),
+        parts.linear("linear", "flatten", 5 * 2 * 2, 3),
+        Readout(name="readout", inputs=("linear",), mode="mean"),
+    ]
+    return Case(network=network_of(nodes, 3), options=LoweringOptions())
+
+
 EXAMPLES: Mapping[str, Callable[[], Case]] = {
     "pools": _pools,
     "table of 8 bits": lambda: _table(8),
     "table of 16 bits": lambda: _table(16),
     "residual": _residual,
+    "nested pools": _nested_pools,
 }
 
 

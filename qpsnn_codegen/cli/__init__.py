@@ -10,7 +10,10 @@ from pathlib import Path
 
 import click
 
+from qpsnn_codegen.cli.building import build_command
 from qpsnn_codegen.cli.compiling import compile_command, inspect_command
+from qpsnn_codegen.cli.device import profile_command, run_command
+from qpsnn_codegen.cli.flashing import flash_command
 from qpsnn_codegen.cli.method import finetune, prune, train
 from qpsnn_codegen.cli.running import evaluate_command, simulate_command, verify_command
 from qpsnn_codegen.errors import QpsnnError, UsageError
@@ -62,6 +65,10 @@ for _command in (
     inspect_command,
     simulate_command,
     verify_command,
+    build_command,
+    run_command,
+    profile_command,
+    flash_command,
     evaluate_command,
     train,
     prune,

@@ -27,6 +27,7 @@ Examples:
   qpsnn-codegen model.pt -o firmware/ --name digits --calibrate digits
   qpsnn-codegen model.pt -o firmware/ --calibrate mnist:mnist.npz --force
   qpsnn-codegen model.pt -o firmware/ --weights-in binary
+  qpsnn-codegen model.pt -o firmware/ --board mps2-an386 --board microbit
 
 \b
 The table shows, for each layer: output shape, bits of its weights, bytes in flash (weights, constants)
@@ -58,6 +59,9 @@ its spikes.
     show_default=True,
     help="Width of normalized images, where normalization is more than a scale.",
 )
+@click.option(
+    "--board", "boards", multiple=True, metavar="BOARD", help="Put this board's port into the folder; may be repeated."
+)
 @click.option("--force", is_flag=True, help="Replace a folder that an earlier compilation wrote.")
 def compile_command(
     *,
@@ -69,11 +73,16 @@ def compile_command(
     samples: int,
     weights_in: Literal["c", "binary"],
     input_bits: str,
+    boards: tuple[str, ...],
     force: bool,
 ) -> None:
     """Compile MODEL to a folder of C11 whose every spike equals the Python integer reference."""
     from qpsnn_codegen import pipeline  # noqa: PLC0415 - numpy takes a moment; --help should not wait for it
+    from qpsnn_codegen.boards import find_board  # noqa: PLC0415
+    from qpsnn_codegen.report.boards import boards_text  # noqa: PLC0415
 
+    for board in boards:
+        find_board(board)
     check_destination(output, force=force)
     with status_line() as say:
         say("loading")
@@ -85,12 +94,14 @@ def compile_command(
             calibration=data,
             weights_in=weights_in,
             input_bits=8 if input_bits == "8" else 16,
+            boards=boards,
             progress=_counter(say, 0 if data is None else len(data)),
             say=say,
         )
         say("writing the folder")
         compilation.write(output, force=force)
     click.echo(compilation_text(compilation.report))
+    click.echo(boards_text(compilation.report))
     click.echo(f"wrote  {output}  (next: qpsnn-codegen verify {output})")
 
 

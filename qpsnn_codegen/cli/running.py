@@ -8,8 +8,10 @@ from typing import Any
 import click
 
 from qpsnn_codegen.arrays import read_inputs
+from qpsnn_codegen.cli.device import device_options, verify_on_device
+from qpsnn_codegen.cli.inputs import named_inputs
 from qpsnn_codegen.cli.progress import progress_bar, status_line
-from qpsnn_codegen.errors import OutputError
+from qpsnn_codegen.errors import OutputError, UsageError
 from qpsnn_codegen.files import atomic_file
 
 
@@ -62,32 +64,55 @@ def simulate_command(*, folder: Path, inputs: Path, output: Path, trace: bool, c
 Examples:
   qpsnn-codegen verify firmware/
   qpsnn-codegen verify firmware/ --inputs test.npy --cc clang --sanitize
+  qpsnn-codegen verify firmware/ --target mps2-an386
+  qpsnn-codegen verify firmware/ --port /dev/ttyACM0 --inputs digits --limit 50
 
 \b
 Exit code 0: everything equal. 1: the first difference is shown.
 """,
 )
 @click.argument("folder", type=click.Path(path_type=Path))
-@click.option("--inputs", type=click.Path(path_type=Path), help="More inputs, as for simulate.")
-@click.option("--cc", default="gcc", show_default=True, help="C compiler: gcc, clang or a path.")
+@click.option("--inputs", help="More inputs, compared first: .npy, .npz, digits, or mnist:PATH.")
+@click.option("--limit", type=click.IntRange(1), help="Compare only the first inputs.")
+@click.option("--cc", help="C compiler: gcc, clang or a path. [default: gcc]")
 @click.option("--sanitize", is_flag=True, help="Build with AddressSanitizer and UndefinedBehaviorSanitizer.")
+@device_options
 @click.pass_context
-def verify_command(ctx: click.Context, *, folder: Path, inputs: Path | None, cc: str, sanitize: bool) -> None:
+def verify_command(
+    ctx: click.Context,
+    *,
+    folder: Path,
+    inputs: str | None,
+    limit: int | None,
+    cc: str | None,
+    sanitize: bool,
+    target: str | None,
+    port: str | None,
+    baud: int,
+    timeout: float,
+) -> None:
     """Compare FOLDER's C with the integer reference: every spike of every layer, and every logit.
 
-    Golden vectors, adversarial and random inputs are always compared.
+    Without --target or --port the C is built for this machine; with one of them a board is compared. Golden vectors,
+    adversarial and random inputs are always among the inputs.
     """
     from qpsnn_codegen import storage  # noqa: PLC0415 - as above
-    from qpsnn_codegen.reference import check_inputs  # noqa: PLC0415
     from qpsnn_codegen.verification import verify_folder  # noqa: PLC0415
 
     samples = None
     if inputs is not None:
-        network = storage.load(folder / "golden" / "network.npz")
-        samples = read_inputs(inputs, network.nodes[0].output_type().shape)
-        check_inputs(network, samples)
+        samples, _ = named_inputs(inputs, storage.load(folder / "golden" / "network.npz"))
+    if target is not None or port is not None:
+        if cc is not None or sanitize:
+            raise UsageError("--cc, --sanitize", "are for this machine's C", "leave them out with --target or --port")
+        equal, text = verify_on_device(
+            folder, samples, limit=limit, target=target, port=port, baud=baud, timeout=timeout
+        )
+        click.echo(text)
+        ctx.exit(0 if equal else 1)
+    cc = cc or "gcc"
     with progress_bar(0, "verifying") as advance:
-        verdict = verify_folder(folder, inputs=samples, cc=cc, sanitize=sanitize, progress=advance)
+        verdict = verify_folder(folder, inputs=samples, limit=limit, cc=cc, sanitize=sanitize, progress=advance)
     if verdict.first is not None:
         click.echo(f"DIFFERENT: {verdict.mismatches:,} of {verdict.spikes + verdict.logits:,} values differ")
         click.echo(f"first: {verdict.first}")

@@ -5,7 +5,7 @@ A node's ``describe`` says *what* it needs; names, literals and where a map lies
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -59,7 +59,7 @@ class CModel:
         self.arrays: list[CArray] = []
         self.structs: list[CStruct] = []
         self._identifiers = identifiers([node.name for node in plan.network.nodes])
-        self._sources: dict[str, str] = {}
+        self._sources: dict[str, CLayer] = {}
         self._nodes = {node.name: node for node in plan.network.nodes}
         self._types = plan.network.types()
         self._trace = {node.name: index for index, node in enumerate(plan.network.spiking())}
@@ -104,15 +104,19 @@ class CModel:
         # Two stages may read the same currents or the same map: its constants are declared once.
         if name not in self._sources:
             self._sources[name] = self._declare_source(self._nodes[name])
-        return self._sources[name]
+        layer = self._sources[name]
+        return f"{{{layer.function}, &{layer.symbol}}}"
 
-    def _declare_source(self, node: IntegerNode) -> str:
+    def _declare_source(self, node: IntegerNode) -> CLayer:
         if not node.stored:
-            layer = node.describe(self)
-            return f"{{{layer.function}, &{layer.symbol}}}"
+            return node.describe(self)
         fields = dict(self.plan.layouts[node.name].fields())
         symbol = self.struct(node.name, "map", "qps_map_t", fields, f"the map {node.name} read as currents")
-        return f"{{qps_map_fill, &{symbol}}}"
+        return CLayer(function="qps_map_fill", symbol=symbol)
+
+    def source_functions(self, names: Iterable[str]) -> list[str]:
+        """The functions that yield these nodes' currents, of those that were declared as sources."""
+        return [self._sources[name].function for name in names if name in self._sources]
 
     def range_comment(self, name: str) -> str:
         """What was proven of a node's values."""
@@ -136,3 +140,9 @@ class CModel:
     def timesteps(self) -> int:
         """T."""
         return self.plan.network.timesteps
+
+
+def describe(plan: Plan) -> tuple[CModel, list[CLayer]]:
+    """The C of a plan: its constants, and the kernel of every stage."""
+    model = CModel(plan)
+    return model, [stage.kernel.describe(model) for stage in plan.stages]

@@ -21,8 +21,10 @@ from qpsnn_codegen.errors import InternalError, OutputError
 
 REPORT_NAME = "report.json"
 """The file by which an output of this tool is recognized ..."""
+BUILD_REPORT_NAME = "build.json"
+"""... or a build of one, ..."""
 GENERATOR = "qpsnn-codegen"
-"""... when its key ``generator`` has this value."""
+"""when its key ``generator`` has this value."""
 
 _COMPONENT = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.+-]*")
 
@@ -39,7 +41,9 @@ _REMEDIES = {
 }
 
 
-def write_folder(files: Mapping[str, str | bytes], destination: Path, *, force: bool) -> None:
+def write_folder(
+    files: Mapping[str, str | bytes], destination: Path, *, force: bool, marker: str = REPORT_NAME
+) -> None:
     """Make ``destination`` a folder holding exactly ``files``.
 
     Missing parent folders are made, and removed again on failure. Files and folders get the modes the user's
@@ -48,8 +52,9 @@ def write_folder(files: Mapping[str, str | bytes], destination: Path, *, force: 
     Args:
         files: content by relative path with ``/`` between its parts.
         destination: must not exist, or be an empty folder.
-        force: replace the folder ``destination`` whole if it is an earlier output of this tool (its
-            ``report.json`` says so). Nothing else is ever replaced, and symbolic links are not followed.
+        force: replace the folder ``destination`` whole if it is an earlier output of this tool (its file
+            ``marker`` says so). Nothing else is ever replaced, and symbolic links are not followed.
+        marker: the file that says so.
 
     Raises:
         OutputError: the destination may not be replaced, or writing failed (no permission, disk full);
@@ -61,7 +66,7 @@ def write_folder(files: Mapping[str, str | bytes], destination: Path, *, force: 
     where = str(destination)
     try:
         destination = _absolute(destination)
-        replace = _check_destination(destination, where, force=force)
+        replace = _check_destination(destination, where, force=force, marker=marker)
         with _parents(destination.parent), _staging(destination) as stage:
             _fill(stage / "new", files)
             _move_into_place(stage, destination, where, replace=replace)
@@ -76,14 +81,14 @@ def check_destination(destination: Path, *, force: bool) -> None:
         OutputError: ``destination`` may not be written or replaced.
     """
     try:
-        _check_destination(_absolute(destination), str(destination), force=force)
+        _check_destination(_absolute(destination), str(destination), force=force, marker=REPORT_NAME)
     except OSError as error:
         raise _output_error(str(destination), error) from error
 
 
-def is_output_folder(folder: Path) -> bool:
-    """Whether ``folder`` is an output of this tool: its ``report.json`` names the tool as generator."""
-    report = folder / REPORT_NAME
+def is_output_folder(folder: Path, marker: str = REPORT_NAME) -> bool:
+    """Whether ``folder`` is an output of this tool: its file ``marker`` names the tool as generator."""
+    report = folder / marker
     try:
         if not stat.S_ISREG(report.lstat().st_mode):
             return False
@@ -120,7 +125,7 @@ def _absolute(destination: Path) -> Path:
     return Path(os.path.realpath(destination.parent)) / destination.name
 
 
-def _check_destination(destination: Path, where: str, *, force: bool) -> bool:
+def _check_destination(destination: Path, where: str, *, force: bool, marker: str) -> bool:
     """Whether there is an earlier output to replace; raises if the destination may not be written."""
     try:
         mode = destination.lstat().st_mode
@@ -137,7 +142,7 @@ def _check_destination(destination: Path, where: str, *, force: bool) -> bool:
         return False
     if not force:
         raise OutputError(where, "exists and is not empty", f"{_ELSEWHERE}, or replace this one with --force")
-    if not is_output_folder(destination):
+    if not is_output_folder(destination, marker):
         raise OutputError(
             where, f"is no output of {GENERATOR}, so --force does not replace it", f"empty it or {_ELSEWHERE}"
         )

@@ -7,14 +7,15 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-import jinja2
 import numpy as np
 
 from qpsnn_codegen import resources, storage
 from qpsnn_codegen.emit.c_literals import array_lines, comment_text
-from qpsnn_codegen.emit.c_model import CArray, CLayer, CModel, CStruct
+from qpsnn_codegen.emit.c_model import CArray, CLayer, CStruct, describe
 from qpsnn_codegen.emit.golden import Golden
+from qpsnn_codegen.emit.templates import fill
 from qpsnn_codegen.planning.plan import Plan, Stage
+from qpsnn_codegen.toolchain.host import WARNINGS
 from qpsnn_codegen.version import __version__
 
 RUNTIME_VERSION = 1
@@ -29,16 +30,23 @@ class Call:
 
 
 def render(
-    plan: Plan, *, golden: Golden, report: Mapping[str, Any], options: str, weights_in: str
+    plan: Plan,
+    *,
+    golden: Golden,
+    report: Mapping[str, Any],
+    options: str,
+    weights_in: str,
+    ports: Mapping[str, str | bytes] | None = None,
 ) -> dict[str, str | bytes]:
     """All files of a firmware folder by relative path. The same plan and options give the same bytes.
 
     Args:
         options: the command's options as text, for the banner.
         weights_in: ``"c"`` (an array in a C file) or ``"binary"`` (a blob that an assembler file includes).
+        ports: files of boards, from :func:`qpsnn_codegen.emit.ports.port_files`.
     """
-    model = CModel(plan)
-    calls = [_call(plan, stage, stage.kernel.describe(model)) for stage in plan.stages]
+    model, layers = describe(plan)
+    calls = [_call(plan, stage, layer) for stage, layer in zip(plan.stages, layers, strict=True)]
     weights = [array for array in model.arrays if array.weights]
     context = {
         "name": plan.name,
@@ -62,7 +70,9 @@ def render(
         "structs": [_struct_context(struct) for struct in model.structs],
         "calls": calls,
         "trace": _trace_context(plan),
-        "runtime_sources": _runtime_sources(),
+        "runtime_sources": _sources("runtime"),
+        "app_sources": [path for path in _sources("app") if path != "app/host_main.c"],
+        "strict": WARNINGS,
         "weights_source": f"{plan.name}_weights.{'c' if weights_in == 'c' else 'S'}",
         "layers": report["layers"],
         "report": report,
@@ -77,27 +87,16 @@ def render(
         "README.md": "README.md.j2",
     }
     files[context["weights_source"]] = "weights.c.j2" if weights_in == "c" else "weights.S.j2"
-    environment = _environment()
-    files = {path: environment.get_template(str(template)).render(context) for path, template in files.items()}
+    files = {path: fill(str(template), context) for path, template in files.items()}
     if weights_in == "binary":
         files[f"{plan.name}_weights.bin"] = b"".join(array.values.tobytes() for array in weights)
     files.update(_shipped("runtime"))
     files.update(_shipped("app"))
+    files.update(ports or {})
     files["golden/network.npz"] = storage.dump(plan.network)
     files["golden/vectors.npz"] = golden.dump()
     files["report.json"] = json.dumps(report, indent=1, sort_keys=True) + "\n"
     return files
-
-
-def _environment() -> jinja2.Environment:
-    return jinja2.Environment(
-        loader=jinja2.FileSystemLoader(resources.templates_dir()),
-        undefined=jinja2.StrictUndefined,
-        autoescape=False,  # noqa: S701 - C, not HTML; names reach templates through c_literals only
-        keep_trailing_newline=True,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
 
 
 def _banner(plan: Plan, options: str) -> list[str]:
@@ -113,8 +112,8 @@ def _shipped(folder: str) -> dict[str, str | bytes]:
     return {f"{folder}/{path.name}": path.read_text(encoding="utf-8") for path in sorted(root.glob("*.[ch]"))}
 
 
-def _runtime_sources() -> list[str]:
-    return [path for path in _shipped("runtime") if path.endswith(".c")]
+def _sources(folder: str) -> list[str]:
+    return [path for path in _shipped(folder) if path.endswith(".c")]
 
 
 def _header(ctype: str) -> str:

@@ -246,6 +246,9 @@ class IntegerNeuron(IntegerNode):
         full[:, :, self.kept] = spikes
         return full
 
+    def compact(self, spikes: NDArray[Any]) -> NDArray[Any]:
+        return spikes if self.kept is None else spikes[:, :, self.kept]
+
     def trajectory(self, timesteps: int, *inputs: Integers) -> tuple[Integers, Integers]:
         """Spikes ``[N, T, C, H, W]`` and the membrane after the last reset ``[N, C, H, W]``."""
         current = inputs[0]

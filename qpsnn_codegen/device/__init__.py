@@ -1,0 +1,1 @@
+"""Talking to firmware over a serial line, and getting it there (docs/protocol.md)."""
