@@ -75,11 +75,9 @@ QPS_ALONE static uint16_t *qps_list_events(const qps_view_t *view, const uint32_
         const uint32_t *pixel = line;
         uint32_t row = line_row;
         for (uint32_t columns = view->columns; columns > 0U; columns--) {
-            const uint32_t *const end = pixel + view->words;
-            uint32_t base = row;
-            for (const uint32_t *word = pixel; word != end; word++) {
-                list = qps_list_word(*word, base, list);
-                base += 32U;
+            list = qps_list_word(*pixel, row, list);
+            for (uint32_t word = 1U; word < view->words; word++) {
+                list = qps_list_word(pixel[word], row + 32U * word, list);
             }
             pixel += view->right;
             row += view->row_right;

@@ -10,17 +10,19 @@ static qps_image_event_t *qps_list_pixels(const qps_image_t *layer, const uint8_
 {
     const qps_window_t *const window = &layer->window;
     const uint32_t channels = layer->input.channels;
+    const uint32_t row_bytes = layer->row_bytes;
     const uint32_t plane = (uint32_t)layer->input.height * layer->input.width;
     for (uint32_t ky = rows->first; ky < rows->last; ky++) {
         const uint32_t y = (uint32_t)(rows->origin + (int32_t)(ky * window->dilation_height));
         for (uint32_t kx = columns->first; kx < columns->last; kx++) {
             const uint32_t x = (uint32_t)(columns->origin + (int32_t)(kx * window->dilation_width));
             const uint8_t *pixel = image + y * layer->input.width + x;
-            uint32_t row = (ky * window->kernel_width + kx) * channels;
-            for (uint32_t c = 0U; c < channels; c++, row++, pixel += plane) {
-                if (*pixel != 0U) {
-                    list->row = (uint16_t)row;
-                    list->value = *pixel;
+            uint32_t offset = (ky * window->kernel_width + kx) * channels * row_bytes;
+            for (uint32_t c = channels; c > 0U; c--, offset += row_bytes, pixel += plane) {
+                const uint32_t value = *pixel;
+                if (value != 0U) {
+                    list->offset = (uint16_t)offset;
+                    list->value = (uint16_t)value;
                     list++;
                 }
             }
@@ -30,17 +32,20 @@ static qps_image_event_t *qps_list_pixels(const qps_image_t *layer, const uint8_
 }
 
 /* sums of QPS_IMAGE_BLOCK channels. */
-QPS_ALONE static void qps_sum_pixels(const uint32_t *codes, uint32_t row_words, const qps_image_event_t *event,
-                                     const qps_image_event_t *end, uint32_t *sums)
+QPS_ALONE static void qps_sum_pixels(const uint8_t *codes, const qps_image_event_t *event, const qps_image_event_t *end,
+                                     uint32_t *sums)
 {
     qps_pair_sum_t sum0 = QPS_NO_PAIR_SUM, sum1 = QPS_NO_PAIR_SUM, sum2 = QPS_NO_PAIR_SUM, sum3 = QPS_NO_PAIR_SUM;
     for (; event != end; event++) {
-        const uint32_t *const row = codes + (uint32_t)event->row * row_words;
+        const uint8_t *const row = codes + event->offset;
         const uint32_t value = event->value;
-        sum0 = qps_pair_multiply(sum0, row[0], value);
-        sum1 = qps_pair_multiply(sum1, row[1], value);
-        sum2 = qps_pair_multiply(sum2, row[2], value);
-        sum3 = qps_pair_multiply(sum3, row[3], value);
+        uint32_t word0, word1;
+        qps_load_words(row, &word0, &word1);
+        sum0 = qps_pair_multiply(sum0, word0, value);
+        sum1 = qps_pair_multiply(sum1, word1, value);
+        qps_load_words(row + 8, &word0, &word1);
+        sum2 = qps_pair_multiply(sum2, word0, value);
+        sum3 = qps_pair_multiply(sum3, word1, value);
     }
     qps_pair_split(sum0, &sums[0]);
     qps_pair_split(sum1, &sums[2]);
@@ -82,7 +87,7 @@ static void qps_image_pixel(const qps_image_t *layer, const qps_image_event_t *l
         const uint32_t count = left < QPS_IMAGE_BLOCK ? left : QPS_IMAGE_BLOCK;
         const int32_t *neuron = layer->neurons + 3U * first;
         uint32_t sums[QPS_IMAGE_BLOCK];
-        qps_sum_pixels(layer->codes + first / 2U, layer->row_words, list, end, sums);
+        qps_sum_pixels(layer->codes + 2U * first, list, end, sums);
         for (uint32_t k = 0U; k < count; k++, neuron += 3) {
             const int32_t current = scale * (int32_t)sums[k] - offset;
             if (current > neuron[0]) {

@@ -17,23 +17,23 @@ extern "C" {
 /* Output channels whose sums are in registers at once. */
 #define QPS_IMAGE_BLOCK 8U
 
-/* A pixel that is not zero, and the row of codes it meets. */
+/* A pixel that is not zero, and where the row of codes it meets begins, in bytes. */
 typedef struct {
-    uint16_t row;
+    uint16_t offset;
     uint16_t value;
 } qps_image_event_t;
 
 typedef struct {
     qps_map_t input; /* QPS_MAP_IMAGE_U8 */
     qps_window_t window;
-    const uint32_t *codes;
+    const uint8_t *codes; /* 4-byte aligned, less than 2^16 bytes */
     /* Per channel: quiet, threshold, rest. On a constant current A, w = floor(w / 2^decay_shift) + A * 2^fraction_bits from
      * rest on, w > threshold is a spike, w is rest after it; with A up to quiet none ever comes. */
     const int32_t *neurons;
     qps_map_t output; /* QPS_MAP_SPIKES, after the pool */
     uint16_t height;  /* of the layer's own map, before the pool */
     uint16_t width;
-    uint16_t row_words;
+    uint16_t row_bytes;
     uint16_t trace; /* the layer's index for qps_trace_spikes() */
     uint8_t pool_height;
     uint8_t pool_width;

@@ -88,6 +88,19 @@ static inline void qps_map_store(const qps_map_t *map, void *data, uint32_t t, u
     }
 }
 
+/* Add one to a count. */
+static inline void qps_map_count(const qps_map_t *map, void *data, uint32_t pixel, uint32_t c)
+{
+    const size_t place = (size_t)pixel * map->channels + c;
+    uint8_t *const bytes = (uint8_t *)data;
+    if (map->format == QPS_MAP_COUNTS8) {
+        bytes[place]++;
+    } else {
+        const uint16_t half = (uint16_t)(qps_load_u16(&bytes[2U * place]) + 1U);
+        memcpy(&bytes[2U * place], &half, sizeof half);
+    }
+}
+
 /* Set all values of a map to zero. */
 static inline void qps_map_clear(const qps_map_t *map, void *data)
 {

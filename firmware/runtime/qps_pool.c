@@ -1,5 +1,42 @@
 #include "qps_pool.h"
 
+/* Merge an input pixel's spikes into the output pixel they belong to. */
+static void qps_pool_spikes(const qps_pool_t *layer, const uint32_t *spikes, uint32_t t, uint32_t y, uint32_t x,
+                            void *output)
+{
+    const uint32_t words = qps_spike_words(layer->input.channels);
+    const uint32_t pixel = qps_pixel(&layer->output, t, y, x);
+    for (uint32_t word = 0U; word < words; word++) {
+        uint32_t left = spikes[word];
+        if (layer->output.format == QPS_MAP_SPIKES) {
+            ((uint32_t *)output)[(size_t)pixel * words + word] |= left;
+            continue;
+        }
+        for (uint32_t c = 32U * word; left != 0U; left >>= 1, c++) {
+            if ((left & 1U) != 0U) {
+                qps_map_count(&layer->output, output, pixel, c);
+            }
+        }
+    }
+}
+
+/* The same for a pixel of counts. */
+static void qps_pool_counts(const qps_pool_t *layer, const void *input, uint32_t t, uint32_t iy, uint32_t ix,
+                            uint32_t y, uint32_t x, void *output)
+{
+    for (uint32_t c = 0U; c < layer->output.channels; c++) {
+        const uint32_t value = (uint32_t)qps_map_value(&layer->input, input, t, iy, ix, c);
+        const uint32_t pooled = (uint32_t)qps_map_value(&layer->output, output, t, y, x, c);
+        if (layer->mode == QPS_POOL_SUM) {
+            qps_map_store(&layer->output, output, t, y, x, c, pooled + value);
+        } else if (value > pooled) {
+            qps_map_store(&layer->output, output, t, y, x, c, value);
+        } else {
+            /* the larger value is kept */
+        }
+    }
+}
+
 void qps_pool_run(const qps_pool_t *layer, const void *input, void *output)
 {
     const qps_window_t *const window = &layer->window;
@@ -9,23 +46,16 @@ void qps_pool_run(const qps_pool_t *layer, const void *input, void *output)
             const qps_taps_t rows = qps_rows(window, y, layer->input.height);
             for (uint32_t x = 0U; x < layer->output.width; x++) {
                 const qps_taps_t columns = qps_columns(window, x, layer->input.width);
-                for (uint32_t c = 0U; c < layer->output.channels; c++) {
-                    uint32_t pooled = 0U;
-                    for (uint32_t ky = rows.first; ky < rows.last; ky++) {
-                        const uint32_t iy = (uint32_t)(rows.origin + (int32_t)(ky * window->dilation_height));
-                        for (uint32_t kx = columns.first; kx < columns.last; kx++) {
-                            const uint32_t ix = (uint32_t)(columns.origin + (int32_t)(kx * window->dilation_width));
-                            const uint32_t value = (uint32_t)qps_map_value(&layer->input, input, t, iy, ix, c);
-                            if (layer->mode == QPS_POOL_SUM) {
-                                pooled += value;
-                            } else if (value > pooled) {
-                                pooled = value;
-                            } else {
-                                /* the larger value is kept */
-                            }
+                for (uint32_t ky = rows.first; ky < rows.last; ky++) {
+                    const uint32_t iy = (uint32_t)(rows.origin + (int32_t)(ky * window->dilation_height));
+                    for (uint32_t kx = columns.first; kx < columns.last; kx++) {
+                        const uint32_t ix = (uint32_t)(columns.origin + (int32_t)(kx * window->dilation_width));
+                        if (layer->input.format == QPS_MAP_SPIKES) {
+                            qps_pool_spikes(layer, qps_spikes_at(&layer->input, input, t, iy, ix), t, y, x, output);
+                        } else {
+                            qps_pool_counts(layer, input, t, iy, ix, y, x, output);
                         }
                     }
-                    qps_map_store(&layer->output, output, t, y, x, c, pooled);
                 }
             }
         }
