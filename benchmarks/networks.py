@@ -17,7 +17,7 @@ from qpsnn_codegen.kinds.windows import Window
 from qpsnn_codegen.network import Floats, Network, Node, Shape
 
 TIMESTEPS = 4
-IMAGES = 4
+IMAGES = 8
 """Calibration images."""
 
 Layer = int | str

@@ -61,9 +61,16 @@ static void qps_view_columns(const qps_events_t *layer, uint32_t x, qps_view_t *
 {
     const qps_taps_t taps = qps_columns(&layer->window, x, layer->input.width);
     const uint32_t first = (uint32_t)(taps.origin + (int32_t)(taps.first * layer->window.dilation_width));
+    const uint32_t words = qps_spike_words(layer->input.channels);
     view->columns = taps.last - taps.first;
-    view->start = (start + first) * view->words;
+    view->words = words;
+    view->start = (start + first) * words;
     view->row = (row + taps.first) * layer->input.channels;
+    if (view->columns > 0U && layer->input.channels % 32U == 0U && layer->window.dilation_width == 1U) {
+        /* Neighbours follow each other in the map as their rows do among the weights: one long tap. */
+        view->words *= view->columns;
+        view->columns = 1U;
+    }
 }
 
 /* The events of one output pixel at one timestep; returns the end of the list. */
@@ -75,10 +82,13 @@ QPS_ALONE static uint16_t *qps_list_events(const qps_view_t *view, const uint32_
         const uint32_t *pixel = line;
         uint32_t row = line_row;
         for (uint32_t columns = view->columns; columns > 0U; columns--) {
-            list = qps_list_word(*pixel, row, list);
-            for (uint32_t word = 1U; word < view->words; word++) {
-                list = qps_list_word(pixel[word], row + 32U * word, list);
-            }
+            const uint32_t *const end = pixel + view->words;
+            const uint32_t *word = pixel;
+            uint32_t base = row;
+            do {
+                list = qps_list_word(*word++, base, list);
+                base += 32U;
+            } while (word != end);
             pixel += view->right;
             row += view->row_right;
         }
@@ -100,9 +110,8 @@ void qps_events_run(const qps_events_t *layer, const void *input, uint32_t *outp
     uint16_t *const list = (uint16_t *)(void *)(spikes + QPS_STEPS * qps_spike_words(layer->output.channels));
     const qps_pool_tile_t tile = {layer->pool_height, layer->pool_width, layer->trace};
     qps_view_t view;
-    view.words = qps_spike_words(layer->input.channels);
-    view.right = layer->window.dilation_width * view.words;
-    view.down = layer->window.dilation_height * layer->input.width * view.words;
+    view.right = layer->window.dilation_width * qps_spike_words(layer->input.channels);
+    view.down = layer->input.width * layer->window.dilation_height * qps_spike_words(layer->input.channels);
     view.row_right = layer->input.channels;
     view.row_down = (uint32_t)layer->window.kernel_width * layer->input.channels;
     qps_map_clear(&layer->output, output);
