@@ -48,9 +48,9 @@ def _vgg(share_early: float, share_late: float) -> tuple[Layer, ...]:
 BENCHMARKS = {
     "A": Benchmark(shape=(1, 28, 28), layers=(16, "M", 32, "M", 64, "M"), rate=0.15),
     "B": Benchmark(shape=(1, 28, 28), layers=(), hidden=(128,), rate=0.15),
-    "C": Benchmark(shape=(3, 32, 32), layers=_vgg(1, 1), rate=0.0445),
-    "D": Benchmark(shape=(3, 32, 32), layers=_vgg(0.55, 0.49), rate=0.05),
-    "E": Benchmark(shape=(3, 32, 32), layers=_vgg(0.51, 0.2), rate=0.0522),
+    "C": Benchmark(shape=(3, 32, 32), layers=_vgg(1, 1), rate=0.0381),
+    "D": Benchmark(shape=(3, 32, 32), layers=_vgg(0.55, 0.49), rate=0.044),
+    "E": Benchmark(shape=(3, 32, 32), layers=_vgg(0.51, 0.2), rate=0.0436),
 }
 
 

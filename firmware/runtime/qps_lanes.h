@@ -109,6 +109,28 @@ static inline uint32_t qps_add_odd_bytes(uint32_t sums, uint32_t word)
 #endif
 }
 
+/* Add the four bytes of a word to 16-bit lanes: the odd ones to odd, and to even the even ones, or all of them where that is one
+ * instruction less; qps_even_lanes() then takes the odd ones out again. */
+static inline void qps_add_bytes(uint32_t word, uint32_t *even, uint32_t *odd)
+{
+#if QPS_DSP
+    *even = qps_add_even_bytes(*even, word);
+#else
+    *even += word;
+#endif
+    *odd = qps_add_odd_bytes(*odd, word);
+}
+
+static inline uint32_t qps_even_lanes(uint32_t even, uint32_t odd)
+{
+#if QPS_DSP
+    (void)odd;
+    return even;
+#else
+    return even - (odd << 8);
+#endif
+}
+
 /* Two sums of products in one: of the codes at bits 0 to 7 and 24 to 31 of a word. Cores that multiply to 64 bits hold both in
  * one sum, the others apart. */
 #if QPS_NARROW_CORE

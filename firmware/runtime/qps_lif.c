@@ -8,7 +8,7 @@ typedef struct {
     const qps_lif_t *lif;
     const uint32_t *sums;
     uint32_t steps;
-    int32_t cost[QPS_STEPS]; /* n * event_cost of each step */
+    uint32_t cost[QPS_STEPS]; /* n * event_cost of each step */
     int32_t *membranes;
     int begin;
 } qps_lif_pixel_t;
@@ -29,10 +29,10 @@ static inline int32_t qps_lane_rest(const qps_lif_t *lif, uint32_t lane)
     return lif->narrow != NULL ? lif->narrow[lane / 2U * 4U + 2U + lane % 2U] : lif->wide[2U * lane + 1U];
 }
 
-/* w before its comparison. */
-static inline int32_t qps_lif_charge(int32_t membrane, uint32_t decay, uint32_t sum, uint32_t scale, int32_t cost)
+/* w before its comparison. Modulo 2^32: that w fits is proven, not that its parts do. */
+static inline int32_t qps_lif_charge(int32_t membrane, uint32_t decay, uint32_t sum, uint32_t scale, uint32_t cost)
 {
-    return qps_shift_right(membrane, decay) + (int32_t)(sum << scale) - cost;
+    return (int32_t)((uint32_t)qps_shift_right(membrane, decay) + (sum << scale) - cost);
 }
 
 /* Some lanes, any number of steps, membranes kept if asked for: the way that always works. */
@@ -64,7 +64,7 @@ static inline void qps_lif_four(const qps_lif_pixel_t *pixel, uint32_t lane, int
     const qps_lif_t *const lif = pixel->lif;
     const uint32_t decay = lif->decay_shift;
     const uint32_t scale = lif->sum_shift;
-    const int32_t cost0 = pixel->cost[0], cost1 = pixel->cost[1], cost2 = pixel->cost[2], cost3 = pixel->cost[3];
+    const uint32_t cost0 = pixel->cost[0], cost1 = pixel->cost[1], cost2 = pixel->cost[2], cost3 = pixel->cost[3];
     const uint16_t *sums = qps_lane_sums(pixel->sums, lane);
     const int16_t *const narrows = narrow ? &lif->narrow[lane / 2U * 4U + lane % 2U] : NULL;
     const int32_t *const wides = narrow ? NULL : &lif->wide[2U * lane];
@@ -122,8 +122,8 @@ QPS_ALONE static void qps_lif_packed(const qps_lif_pixel_t *pixel, uint32_t lane
     const uint32_t scale = lif->sum_shift + 1U;
     const uint32_t *sums = pixel->sums + lane / 2U * QPS_STEPS;
     const uint8_t *constants = (const uint8_t *)(lif->narrow + lane / 2U * 4U);
-    const uint32_t cost0 = (uint32_t)pixel->cost[0] * 0x20002U, cost1 = (uint32_t)pixel->cost[1] * 0x20002U;
-    const uint32_t cost2 = (uint32_t)pixel->cost[2] * 0x20002U, cost3 = (uint32_t)pixel->cost[3] * 0x20002U;
+    const uint32_t cost0 = pixel->cost[0] * 0x20002U, cost1 = pixel->cost[1] * 0x20002U;
+    const uint32_t cost2 = pixel->cost[2] * 0x20002U, cost3 = pixel->cost[3] * 0x20002U;
     uint32_t word0 = 0U, word1 = 0U, word2 = 0U, word3 = 0U;
     uint32_t bits = 0x10001U;
     for (uint32_t pair = 0U; pair < QPS_GROUP / 2U; pair++, bits <<= 1, sums += QPS_STEPS, constants += 8) {
@@ -179,7 +179,7 @@ void qps_lif_run(const qps_lif_t *lif, const uint32_t *sums, const uint32_t *eve
     pixel.membranes = membranes;
     pixel.begin = begin;
     for (uint32_t t = 0U; t < steps; t++) {
-        pixel.cost[t] = (int32_t)(events[t] * lif->event_cost);
+        pixel.cost[t] = events[t] * lif->event_cost;
         most = events[t] > most ? events[t] : most;
     }
     for (uint32_t word = 0U; word < spike_words; word++) {

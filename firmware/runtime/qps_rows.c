@@ -125,10 +125,9 @@ QPS_ALONE static void qps_sum_word_8(const uint8_t *codes, uint32_t shift, const
     uint32_t odd = 0U;
     while (events != end) {
         const uint32_t word = qps_load_word(codes + ((uint32_t)*events++ << shift));
-        even = qps_add_even_bytes(even, word);
-        odd = qps_add_odd_bytes(odd, word);
+        qps_add_bytes(word, &even, &odd);
     }
-    sums[0] = even;
+    sums[0] = qps_even_lanes(even, odd);
     sums[1U * QPS_STEPS] = odd;
 }
 
@@ -143,15 +142,11 @@ static inline void qps_add_block_8(const uint8_t *row, qps_block_8_t *block)
 {
     uint32_t word0, word1;
     qps_load_words(row + 8, &word0, &word1);
-    block->even2 = qps_add_even_bytes(block->even2, word0);
-    block->odd2 = qps_add_odd_bytes(block->odd2, word0);
-    block->even3 = qps_add_even_bytes(block->even3, word1);
-    block->odd3 = qps_add_odd_bytes(block->odd3, word1);
+    qps_add_bytes(word0, &block->even2, &block->odd2);
+    qps_add_bytes(word1, &block->even3, &block->odd3);
     qps_load_words(row, &word0, &word1);
-    block->even0 = qps_add_even_bytes(block->even0, word0);
-    block->odd0 = qps_add_odd_bytes(block->odd0, word0);
-    block->even1 = qps_add_even_bytes(block->even1, word1);
-    block->odd1 = qps_add_odd_bytes(block->odd1, word1);
+    qps_add_bytes(word0, &block->even0, &block->odd0);
+    qps_add_bytes(word1, &block->even1, &block->odd1);
     QPS_KEEP(block->even0);
     QPS_KEEP(block->even1);
     QPS_KEEP(block->even2);
@@ -174,13 +169,13 @@ QPS_ALONE static void qps_sum_block_8(const uint8_t *codes, const uint16_t *even
         qps_add_block_8(codes + ((uint32_t)events[0] << 4), &block);
         qps_add_block_8(codes + ((uint32_t)events[1] << 4), &block);
     }
-    sums[0] = block.even0;
+    sums[0] = qps_even_lanes(block.even0, block.odd0);
     sums[1U * QPS_STEPS] = block.odd0;
-    sums[2U * QPS_STEPS] = block.even1;
+    sums[2U * QPS_STEPS] = qps_even_lanes(block.even1, block.odd1);
     sums[3U * QPS_STEPS] = block.odd1;
-    sums[4U * QPS_STEPS] = block.even2;
+    sums[4U * QPS_STEPS] = qps_even_lanes(block.even2, block.odd2);
     sums[5U * QPS_STEPS] = block.odd2;
-    sums[6U * QPS_STEPS] = block.even3;
+    sums[6U * QPS_STEPS] = qps_even_lanes(block.even3, block.odd3);
     sums[7U * QPS_STEPS] = block.odd3;
 }
 #endif

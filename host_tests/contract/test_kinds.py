@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from host_tests.support.builds import COMPILERS, emit, run_files
 from host_tests.support.examples import EXAMPLES, example
+from host_tests.support.guards import GUARDED_MAIN, guarded_main, spread
 from qpsnn_codegen import resources
 from qpsnn_codegen.emit.c_model import CModel
 from qpsnn_codegen.emit.golden import random_inputs
@@ -24,14 +25,12 @@ from qpsnn_codegen.kinds import NODE_KINDS
 from qpsnn_codegen.kinds.input import IntegerInput
 from qpsnn_codegen.lowering import lower
 from qpsnn_codegen.network import Node, check_network
-from qpsnn_codegen.planning.memory import arena_size
 from qpsnn_codegen.planning.plan import Plan, make_plan
 from qpsnn_codegen.reference import run_reference
 from qpsnn_codegen.verification import adversarial_inputs, compare
 
 INTEGER_KINDS = tuple(kind for _, kinds in NODE_KINDS for kind in kinds)
 KERNEL_KINDS = tuple(kind for kind in INTEGER_KINDS if kind is not IntegerInput)
-RED_ZONE = 64
 
 
 @cache
@@ -136,37 +135,10 @@ def test_c_equals_reference(name: str, cc: str) -> None:
         assert 0 < spikes.mean() < 1, f"{layer} of example {name} always does the same: it tests nothing"
 
 
-def spread(plan: Plan) -> Plan:
-    """The plan with every buffer on its own, a red zone behind each."""
-    buffers, offset = [], RED_ZONE
-    for buffer in plan.buffers:
-        buffers.append(replace(buffer, offset=offset))
-        offset += -(-buffer.size // RED_ZONE) * RED_ZONE + RED_ZONE
-    return replace(plan, buffers=tuple(buffers), arena_bytes=arena_size(buffers) + 2 * RED_ZONE)
-
-
-def guarded_main(plan: Plan) -> str:
-    """The shipped host application, with everything in the arena poisoned that is no buffer's."""
-    ends = [0, *(buffer.offset + buffer.size for buffer in plan.buffers)]
-    starts = [*(buffer.offset for buffer in plan.buffers), plan.arena_bytes]
-    poison = "".join(
-        f"    ASAN_POISON_MEMORY_REGION((char *)net->arena + {end}, {start - end});\n"
-        for end, start in zip(ends, starts, strict=True)
-    )
-    return (
-        "#include <sanitizer/asan_interface.h>\n"
-        '#include "app/model.h"\n'
-        "#undef qps_model_init\n"
-        "static void qps_model_init(qps_model_t *net)\n"
-        f"{{\n    {plan.name}_init(net);\n{poison}}}\n"
-        '#include "app/host_main.c"\n'
-    )
-
-
 def run_guarded(name: str, plan: Plan, cc: str) -> None:
     """Run the example with guarded buffers; raises ToolchainError on the first access outside them."""
-    files = {**emit(plan), "guarded_main.c": guarded_main(plan)}
-    actual = run_files(files, plan.network, inputs(name), cc, main="guarded_main.c")
+    files = {**emit(plan), GUARDED_MAIN: guarded_main(plan)}
+    actual = run_files(files, plan.network, inputs(name), cc, main=GUARDED_MAIN)
     verdict = compare(run_reference(plan.network, inputs(name), trace=True), actual)
     assert verdict.mismatches == 0, verdict.first
 

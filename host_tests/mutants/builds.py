@@ -11,7 +11,7 @@ from functools import cache
 from pathlib import Path
 
 from host_tests.mutants.c_mutants import runtime_of
-from host_tests.mutants.cases import NETWORKS, Case, case
+from host_tests.mutants.cases import CASES, Case, case
 from qpsnn_codegen.errors import QpsnnError
 from qpsnn_codegen.reference import Outcome
 from qpsnn_codegen.toolchain.host_model import run_program
@@ -61,10 +61,10 @@ def model_objects(name: str) -> tuple[Path, ...]:
 
 
 def compile_model(name: str, files: Mapping[str, str | bytes]) -> tuple[Path, ...]:
-    """Objects of everything in a folder but its runtime."""
+    """Objects of a folder's own C and of the host application."""
     folder = session_folder() / name
     _write(folder, {path: text for path, text in files.items() if isinstance(text, str)})
-    units = [path for path in files if path.endswith(".c") and not path.startswith("runtime/")]
+    units = [path for path in files if path.endswith(".c") and "/" not in path] + ["app/host_main.c"]
     gcc(folder, "-c", *units)
     return tuple(folder / f"{Path(unit).stem}.o" for unit in units)
 
@@ -87,7 +87,7 @@ def c_outcome(name: str) -> Outcome:
 
 def killer(name: str, objects: Mapping[str, Path], expected: Mapping[str, Outcome]) -> str:
     """The first case that tells a runtime from the reference, and how; empty if none does."""
-    for tested in NETWORKS:
+    for tested in CASES:
         try:
             outcome = run(f"mutant-{name}", case(tested), [*model_objects(tested), *objects.values()])
         except QpsnnError as error:

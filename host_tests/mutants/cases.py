@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from host_tests.golden.handmade import Numbers, Sketch
+from host_tests.support.fast_networks import FAST_NETWORKS, fast_network
 from qpsnn_codegen.emit.golden import make_golden
 from qpsnn_codegen.emit.render import render
 from qpsnn_codegen.integer_network import INT32_MAX, IntegerNetwork, IntegerNode, Integers, check_integer_network
@@ -58,12 +59,12 @@ def image() -> Network:
 
 
 def events() -> Network:
-    """Spikes of 70 channels in groups that straddle words, soft resets, decays by multiplication, counted spikes."""
+    """Spikes of 70 channels in groups that straddle words, dilated, soft resets, decays by multiplication, counts."""
     sketch = Sketch(seed=12, timesteps=5, reset="soft", decay=0.9)
     sketch.events((70, 4, 3))
     sketch.conv("conv1", 10, 4, groups=5)
     sketch.neuron("lif1")
-    sketch.conv("conv2", 35, 2, (2, 2), padding=(1, 0))
+    sketch.conv("conv2", 35, 2, (2, 2), padding=(1, 0), dilation=(2, 1))
     sketch.neuron("lif2", decay=0.75)
     sketch.conv("conv3", 5, 8, (1, 1), padding=(0, 0), bias=True)
     sketch.max_pool("pool", Window(kernel=(2, 2), stride=(2, 1), padding=(1, 1)))
@@ -107,6 +108,7 @@ def counts() -> Network:
     sketch.conv("conv2", 5, 8, after=left)
     right = sketch.neuron("lif2")
     total = sketch.add("sum", left, right)
+    sketch.max_pool("most", Window(kernel=(1, 2)))
     sketch.average_pool("sums", Window(kernel=(2, 2), padding=(1, 1)))
     sketch.conv("conv3", 4, 2, (2, 2), padding=(0, 0))
     sketch.average_pool("mean", Window(kernel=(2, 2), stride=(2, 2)))
@@ -127,7 +129,8 @@ def wide() -> Network:
     sketch.neuron("lif1")
     sketch.shortcut("widened", 1, 30, 1, source="lif1")
     sketch.max_pool("pool", Window(kernel=(1, 2)))
-    sketch.conv("conv2", 5, 4, (2, 2), padding=(0, 0))
+    sketch.shortcut("shifted", 1, 1, 0, source="pool")
+    sketch.conv("conv2", 34, 4, (2, 2), padding=(0, 0))
     sketch.neuron("lif2", decay=0.5)
     sketch.average_pool("average")
     sketch.flatten()
@@ -168,10 +171,18 @@ NETWORKS: Mapping[str, tuple[Callable[[], Network], LoweringOptions]] = {
     "plain": (plain, LoweringOptions()),
 }
 
+"""Through the compiler; the layers of most of them need the generic kernels."""
+
+CASES = (*NETWORKS, *FAST_NETWORKS)
+"""Names of all cases."""
+
 
 @cache
 def case(name: str) -> Case:
     """A case by its name."""
+    if name in FAST_NETWORKS:
+        fast = fast_network(name)
+        return Case(name=name, network=fast.network, inputs=fast.inputs, files=rendered(fast.network))
     make, options = NETWORKS[name]
     network = make()
     check_network(network)
@@ -235,7 +246,7 @@ def _near(charged: tuple[Integers, Integers], before: Integers) -> Integers:
     return result
 
 
-def integer_nodes(cases: tuple[str, ...] = tuple(NETWORKS)) -> set[type[IntegerNode]]:
+def integer_nodes(cases: tuple[str, ...] = CASES) -> set[type[IntegerNode]]:
     """The kinds of integer node the cases use."""
     return {type(node) for name in cases for node in case(name).network.nodes}
 

@@ -8,7 +8,7 @@ import pytest
 
 from host_tests.mutants.builds import c_outcome, compile_runtime, killer
 from host_tests.mutants.c_mutants import C_MUTANTS, CMutant
-from host_tests.mutants.cases import NETWORKS, case, integer_nodes, observed_hits
+from host_tests.mutants.cases import CASES, case, integer_nodes, observed_hits
 from qpsnn_codegen.kinds import NODE_KINDS
 from qpsnn_codegen.reference import Outcome, run_reference
 from qpsnn_codegen.verification import compare
@@ -18,10 +18,10 @@ pytestmark = pytest.mark.slow
 
 @cache
 def expected() -> dict[str, Outcome]:
-    return {name: run_reference(case(name).network, case(name).inputs, trace=True) for name in NETWORKS}
+    return {name: run_reference(case(name).network, case(name).inputs, trace=True) for name in CASES}
 
 
-@pytest.mark.parametrize("name", NETWORKS)
+@pytest.mark.parametrize("name", CASES)
 def test_the_shipped_kernels_pass(name: str) -> None:
     verdict = compare(expected()[name], c_outcome(name))
     assert verdict.first is None
@@ -44,9 +44,8 @@ def test_mutants_are_named_once() -> None:
 def test_every_kernel_file_has_a_mutant() -> None:
     files = {path.removeprefix("runtime/") for path in case("image").files if path.startswith("runtime/")}
     # Texts of status codes, which no inference uses, and declarations without code.
-    declarations = {
-        f"qps_{name}.h" for name in ("add", "conv", "current", "lookup", "pool", "readout", "shortcut", "trace")
-    }
+    modules = ("add", "conv", "current", "lookup", "pool", "readout", "shortcut", "trace")
+    declarations = {f"qps_{name}.h" for name in (*modules, "events", "image", "lif", "pixel")}
     assert {mutant.file for mutant in C_MUTANTS} == files - declarations - {"qps_status.c", "qps_trace.c"}
 
 
@@ -55,6 +54,6 @@ def test_the_cases_use_every_integer_node() -> None:
 
 
 def test_thresholds_are_hit_exactly() -> None:
-    total = [observed_hits(case(name).network, case(name).inputs) for name in NETWORKS]
-    assert [name for name, hits in zip(NETWORKS, total, strict=True) if not any(hits.values())] == ["plain"]
+    total = [observed_hits(case(name).network, case(name).inputs) for name in CASES]
+    assert [name for name, hits in zip(CASES, total, strict=True) if not any(hits.values())] == ["plain"]
     assert all(sum(hits[away] for hits in total) > 50 for away in (-1, 0, 1))

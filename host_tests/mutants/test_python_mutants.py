@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from host_tests.mutants.builds import c_outcome, compile_model, run, runtime_objects
-from host_tests.mutants.cases import NETWORKS, case, rendered
+from host_tests.mutants.cases import CASES, case, rendered
 from host_tests.mutants.python_mutants import EMITTER_MUTANTS, REFERENCE_MUTANTS, PythonMutant
 from qpsnn_codegen.errors import QpsnnError
 from qpsnn_codegen.reference import run_reference
@@ -21,7 +21,7 @@ def identify(mutant: PythonMutant) -> str:
 @pytest.mark.filterwarnings("ignore:invalid value encountered in cast")
 @pytest.mark.parametrize("mutant", REFERENCE_MUTANTS, ids=identify)
 def test_a_broken_reference_is_found(mutant: PythonMutant, monkeypatch: pytest.MonkeyPatch) -> None:
-    tested = [(case(name), c_outcome(name)) for name in NETWORKS]
+    tested = [(case(name), c_outcome(name)) for name in CASES]
     mutant.install(monkeypatch)
     verdicts = [compare(run_reference(each.network, each.inputs, trace=True), outcome) for each, outcome in tested]
     assert sum(verdict.mismatches for verdict in verdicts) > 0, f"no case notices: {mutant.title}"
@@ -29,7 +29,7 @@ def test_a_broken_reference_is_found(mutant: PythonMutant, monkeypatch: pytest.M
 
 @pytest.mark.parametrize("mutant", EMITTER_MUTANTS, ids=identify)
 def test_a_broken_emitter_is_found(mutant: PythonMutant, monkeypatch: pytest.MonkeyPatch) -> None:
-    tested = [case(name) for name in NETWORKS]
+    tested = [case(name) for name in CASES]
     mutant.install(monkeypatch)
     number = EMITTER_MUTANTS.index(mutant)
     for each in tested:
@@ -44,5 +44,5 @@ def test_a_broken_emitter_is_found(mutant: PythonMutant, monkeypatch: pytest.Mon
 
 
 def test_an_unbroken_emitter_passes() -> None:
-    for name in NETWORKS:
+    for name in CASES:
         assert rendered(case(name).network) == case(name).files

@@ -106,8 +106,8 @@ class EventsKernel(Kernel):
         """
         if not self._narrow or self.neuron.decay.shift != 1:
             return 0
-        conv, unit = self.conv, 2**self.neuron.fraction_bits
-        top = 2**conv.bits - 1
+        conv, unit = self.conv, 1 << self.neuron.fraction_bits
+        top = (1 << conv.bits) - 1
         reach = max(conv.zero_point, conv.multiplier * top - conv.zero_point)
         rest = int(np.abs(self.neuron.rest).max())
         by_membrane = (2**15 - 1 - rest) // (2 * reach * unit)

@@ -5,19 +5,21 @@ from __future__ import annotations
 from qpsnn_codegen.kinds.conv import IntegerConv
 from qpsnn_codegen.kinds.neuron import IntegerNeuron
 from qpsnn_codegen.kinds.pools import MapPool
+from qpsnn_codegen.kinds.readout import LastReadout
 from qpsnn_codegen.planning.kernels.base import Candidate
 
 
 def layer_parts(candidate: Candidate) -> tuple[IntegerConv, IntegerNeuron, MapPool | None] | None:
     """The parts of a stage the fast kernels may run, or ``None``.
 
-    The layer is not grouped and read by these neurons alone; they have a hard reset, a decay by a shift, no shortcut,
-    and what is added at every timestep folded away; the pool's windows lie side by side.
+    The layer is not grouped and read by these neurons alone; what they give is spikes, not potentials; they have a hard
+    reset, a decay by a shift, no shortcut, and what is added at every timestep folded away; the pool's windows lie side
+    by side.
     """
     if len(candidate.parts) not in (2, 3):
         return None
     conv, neuron, pool = (*candidate.parts, None)[:3]
-    if not isinstance(conv, IntegerConv) or not isinstance(neuron, IntegerNeuron):
+    if not isinstance(conv, IntegerConv) or not isinstance(neuron, IntegerNeuron) or isinstance(neuron, LastReadout):
         return None
     if conv.groups != 1 or candidate.readers[conv.name] != 1:
         return None

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 BLOCK = 8
 """``QPS_IMAGE_BLOCK``."""
 _MAX_CODES = 2**14
-"""Codes take two bytes here; beyond this many, flash matters more than speed."""
+"""Codes take two bytes here; beyond this many, flash matters more than speed, and 16 bits do not hold an offset."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -47,13 +47,14 @@ class ImageKernel(Kernel):
         if node is None or layout_of(node, source, candidate.timesteps).format != "IMAGE_U8":
             return None
         totals = conv.codes.reshape(len(conv.codes), -1).sum(axis=1, dtype=np.int64)
-        if conv.codes.size > _MAX_CODES or int(totals.max()) * int(source.high.max()) >= 2**24:
+        rows = int(np.prod(conv.codes.shape[1:]))
+        if rows * _filled(len(conv.codes)) > _MAX_CODES or int(totals.max()) * int(source.high.max()) >= 2**24:
             return None
         return cls(candidate=candidate, conv=conv, neuron=neuron, pool=pool)
 
     @property
     def _row_words(self) -> int:
-        return -(-len(self.conv.codes) // BLOCK) * BLOCK // 2
+        return _filled(len(self.conv.codes)) // 2
 
     @property
     def _rows(self) -> int:
@@ -132,3 +133,8 @@ class ImageKernel(Kernel):
             f"{c.verdict(neuron.name)}; {conv.name}: {c.range_comment(conv.name)}",
         )
         return CLayer(function="qps_image_run", symbol=symbol, arguments=("input", "output", "scratch"))
+
+
+def _filled(channels: int) -> int:
+    """Codes of a row, filled up to whole blocks."""
+    return -(-channels // BLOCK) * BLOCK

@@ -1,0 +1,277 @@
+"""The event-driven kernel against the reference, where its lanes fill up, its groups end and its timesteps run out."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from host_tests.support.agreement import case_of, check_c, kernels_of, of_network
+from host_tests.support.layers import Layers, all_kinds_of_inputs, counted_spikes, hits, tuned, with_neuron
+from qpsnn_codegen.integer_network import INT32_MAX, IntegerNetwork
+from qpsnn_codegen.kinds.conv import IntegerConv
+from qpsnn_codegen.kinds.neuron import IntegerNeuron
+from qpsnn_codegen.kinds.windows import Window
+from qpsnn_codegen.planning.kernels.events import EventsKernel
+from qpsnn_codegen.planning.plan import make_plan
+
+BITS = (2, 4, 8)
+CHANNELS = (1, 3, 7, 8, 31, 32, 33, 35, 64, 65, 100)
+AROUND = Window(kernel=(3, 3), padding=(1, 1))
+
+
+def kernel_of(network: IntegerNetwork, index: int = 0) -> EventsKernel:
+    """The kernel of a layer of neurons."""
+    name = f"neuron{index}"
+    (kernel,) = (stage.kernel for stage in make_plan(network, "net").stages if name in stage.parts)
+    assert isinstance(kernel, EventsKernel)
+    return kernel
+
+
+def is_narrow(kernel: EventsKernel) -> bool:
+    """Whether thresholds and rests are 16 bits wide: then a pair of channels takes 8 bytes."""
+    channels = len(kernel.neuron.threshold)
+    bytes_of = kernel.constant_bytes(kernel.neuron)
+    assert bytes_of in {8 * channels, 8 * -(-channels // 2)}
+    return channels > 1 and bytes_of < 8 * channels
+
+
+# --- channels
+
+
+@pytest.mark.parametrize("symmetric", [False, True], ids=["rescaw", "symmetric"])
+@pytest.mark.parametrize("bits", BITS)
+def test_any_number_of_channels(bits: int, symmetric: bool) -> None:
+    """Each reads the one before: so these are the numbers of inputs, too."""
+    layers = Layers(seed=bits).events(2, 3, 3)
+    for outputs in CHANNELS:
+        layers.layer(outputs, bits, Window(kernel=(1, 2), padding=(0, 1)), symmetric=symmetric, fraction_bits=1)
+    check_c(case_of(layers), ["events"] * len(CHANNELS))
+
+
+@pytest.mark.parametrize("bits", BITS)
+def test_channels_in_the_other_order(bits: int) -> None:
+    """From many to few, over windows."""
+    layers = Layers(seed=bits, timesteps=3).events(40, 3, 2)
+    for outputs in (65, 33, 32, 31, 16, 15, 1, 2):
+        codes = layers.rng.integers(0, 2 if bits == 8 else 2**bits, (outputs, layers.shape[0], 3, 3))
+        layers.layer(outputs, bits, AROUND, codes=codes.astype(np.uint8), symmetric=bits == 2, rest=7)
+    check_c(case_of(layers), ["events"] * 8)
+
+
+# --- additions
+
+
+COUNTS = (
+    *(0, 1, 2, 3, 4, 5, 6, 7, 9, 10, 11, 15, 16, 17, 18, 19, 33, 34, 35, 50, 51, 52, 84, 85, 86, 87, 90, 91),
+    *(102, 103, 169, 170, 171, 175, 254, 255, 256, 257),
+)
+MANY = (*COUNTS, 258, 259, 300, 340, 341, 425, 426, 511, 512, 600)
+
+
+@pytest.mark.parametrize("timesteps", [2, 4])
+@pytest.mark.parametrize("bits", BITS)
+def test_any_number_of_additions(bits: int, timesteps: int) -> None:
+    """Every lane limit crossed, in blocks and in single words, with the largest codes, the smallest and any."""
+    counts = COUNTS if bits == 8 else MANY
+    layers = Layers(seed=bits, timesteps=timesteps).events(max(counts), 1, 1)
+    layers.layer({2: 61, 4: 61, 8: 45}[bits], bits, fraction_bits=0)
+    inputs = counted_spikes(layers.network(), counts)
+    assert sorted(inputs[:, 0].sum(axis=(1, 2, 3), dtype=np.int64).tolist()) == sorted(counts)
+    case = case_of(layers, inputs)
+    check_c(case, ["events"])
+
+
+def test_many_additions_of_8_bits() -> None:
+    layers = Layers(seed=1).events(max(MANY), 1, 1)
+    codes = layers.rng.integers(0, 2, (45, max(MANY), 1, 1)) * 109
+    codes[0] = 109
+    assert 109 * max(MANY) <= 2**16 - 1 < 110 * max(MANY)
+    layers.layer(45, 8, codes=codes.astype(np.uint8), symmetric=True, fraction_bits=0)
+    check_c(case_of(layers, counted_spikes(layers.network(), MANY)), ["events"])
+
+
+@pytest.mark.parametrize("bits", BITS)
+def test_sums_that_fill_16_bits(bits: int) -> None:
+    """The largest sum that fits; with one input more the layer goes to the other kernel."""
+    top = 2**bits - 1
+    inputs = (2**16 - 1) // top
+    for more in (0, 1):
+        layers = Layers(seed=bits, timesteps=2).events(inputs + more, 1, 1)
+        layers.layer(5, bits, fraction_bits=0, symmetric=True)
+        if more:
+            assert kernels_of(layers.network())[0] == "generic"
+        else:
+            counts = (0, 1, inputs - 1, inputs)
+            check_c(case_of(layers, counted_spikes(layers.network(), counts)), ["events"])
+
+
+def test_parts_beyond_32_bits() -> None:
+    """The membranes fit int32 by far; sums of codes and of their zero point, each for itself, do not."""
+    inputs = 45_000
+    layers = Layers(seed=1, timesteps=1).events(inputs, 1, 1)
+    codes = np.ones((3, inputs, 1, 1), dtype=np.uint8)
+    codes[:, : 2**16 - 1 - inputs] = 2
+    layers.layer(3, 2, codes=codes, fraction_bits=14, rest=2**28)
+    network = layers.network()
+    assert (int(codes[0].sum()) * 2 << 14) + 2**27 > INT32_MAX
+    assert inputs * (3 << 14) > INT32_MAX
+    check_c(case_of(layers, counted_spikes(network, (0, 1, inputs // 2, inputs))), ["events"])
+
+
+# --- timesteps, decays, constants
+
+
+@pytest.mark.parametrize("timesteps", [1, 2, 3, 4, 5, 8, 9])
+def test_any_number_of_timesteps(timesteps: int) -> None:
+    """With each decay, constants of 16 and of 32 bits, rests off zero, pools in between."""
+    layers = Layers(seed=timesteps, timesteps=timesteps).events(3, 9, 7)
+    layers.layer(35, 4, AROUND, fraction_bits=1)
+    layers.layer(33, 2, decay_shift=2, rest=60).pool(2, 2)
+    layers.layer(64, 8, decay_shift=0, fraction_bits=1, symmetric=True)
+    layers.layer(40, 4, AROUND, fraction_bits=10, rest=10**6)
+    layers.layer(65, 2, AROUND, decay_shift=0, fraction_bits=14, rest=2**20).pool(3, 2)
+    layers.layer(70, 4, decay_shift=2, fraction_bits=12, symmetric=True, rest=-40_000)
+    layers.layer(34, 8, decay_shift=1, fraction_bits=0, rest=3)
+    layers.layer(32, 4, decay_shift=4, fraction_bits=3, rest=1000)
+    case = case_of(layers)
+    check_c(case, ["events"] * 8)
+    narrow = [is_narrow(kernel_of(case.network, index)) for index in range(8)]
+    assert narrow == [True, True, True, False, False, False, True, True]
+
+
+@pytest.mark.parametrize("timesteps", [4, 6])
+def test_neurons_that_always_and_never_spike(timesteps: int) -> None:
+    """Thresholds at the ends of 16 bits, which are the last that narrow constants hold, and of 32 bits."""
+    layers = Layers(seed=3, timesteps=timesteps).events(2, 3, 3).layer(67, 4, AROUND, fraction_bits=3)
+    inputs = all_kinds_of_inputs(layers.network())
+    network = tuned(layers.network(), inputs)
+    occurring = network.nodes[2]
+    assert isinstance(occurring, IntegerNeuron)
+    for low, high, narrow in (
+        (-(2**15) + 1, 2**15 - 1, True),
+        (-(2**15), 0, False),
+        (0, 2**15, False),
+        (-(2**31), INT32_MAX, False),
+    ):
+        threshold = occurring.threshold.copy()
+        threshold[3::4], threshold[1::4] = low, high
+        changed = with_neuron(network, "neuron0", threshold=threshold)
+        case = of_network(changed, inputs)
+        assert is_narrow(kernel_of(changed)) == narrow
+        spikes = case.expected.spikes["neuron0"]
+        assert low == 0 or spikes[:, :, 3::4].all()
+        assert high == 0 or not spikes[:, :, 1::4].any()
+        check_c(case, ["events"])
+
+
+@pytest.mark.parametrize("rest", [0, 900])
+@pytest.mark.parametrize(("bits", "symmetric"), [(2, False), (4, False), (4, True), (8, True)])
+def test_as_many_events_as_16_bits_allow(bits: int, symmetric: bool, rest: int) -> None:
+    """At ``packed_limit`` cores with the DSP extension change to 32 bits: fewer events, as many, and more."""
+    layers = Layers(seed=bits).events(200, 1, 1)
+    layers.layer(64, bits, symmetric=symmetric, fraction_bits={2: 6, 4: 4, 8: 0}[bits], rest=rest)
+    limit = kernel_of(layers.network()).packed_limit
+    assert 3 < limit < 198
+    inputs = counted_spikes(layers.network(), (0, 1, limit - 2, limit - 1, limit, limit + 1, 200))
+    # Besides mixtures, the same count at every timestep.
+    steady = [np.broadcast_to(sample[:1], sample.shape) for sample in inputs]
+    check_c(case_of(layers, np.concatenate([inputs, steady])), ["events"])
+
+
+# --- windows and pools
+
+
+WINDOWS = {
+    "1x1": Window(kernel=(1, 1)),
+    "2x3": Window(kernel=(2, 3), padding=(1, 1)),
+    "3x3": Window(kernel=(3, 3), stride=(1, 2), padding=(1, 0)),
+    "3x3 apart": Window(kernel=(3, 3), padding=(2, 1), dilation=(2, 2)),
+    "3x2 apart in columns": Window(kernel=(3, 2), stride=(2, 1), dilation=(1, 2)),
+    "3x3 apart in rows": Window(kernel=(3, 3), padding=(1, 2), dilation=(2, 1)),
+    "5x5": Window(kernel=(5, 5), stride=(3, 2), padding=(2, 2)),
+    "7x7": Window(kernel=(7, 7), stride=(2, 3), padding=(3, 1)),
+    "outside": Window(kernel=(1, 1), padding=(2, 1)),
+    "outside, between": Window(kernel=(2, 2), padding=(4, 3), dilation=(8, 7)),
+    "outside, far": Window(kernel=(2, 3), stride=(2, 3), padding=(5, 6)),
+    "whole map": Window(kernel=(7, 6)),
+}
+
+
+@pytest.mark.parametrize("channels", [1, 32, 33, 64])
+@pytest.mark.parametrize("window", WINDOWS)
+def test_any_window(window: str, channels: int) -> None:
+    """Channels that fill their words lie next to those of the next pixel, others do not."""
+    layers = Layers(seed=channels).events(channels, 7, 6).layer(5, 2, WINDOWS[window], fraction_bits=1)
+    check_c(case_of(layers), ["events"])
+
+
+@pytest.mark.parametrize("timesteps", [4, 5])
+@pytest.mark.parametrize("pool", [(2, 2), (3, 3), (1, 2), (3, 1), (4, 3), (7, 8)], ids=str)
+def test_fused_pools(pool: tuple[int, int], timesteps: int) -> None:
+    """Also where it leaves rows and columns over: they are traced, but nobody reads them."""
+    layers = Layers(seed=5, timesteps=timesteps).events(4, 7, 8)
+    layers.layer(35, 4, AROUND, fraction_bits=1).pool(*pool).layer(6, 4)
+    case = case_of(layers)
+    assert make_plan(case.network, "net").stages[0].parts == ("conv0", "neuron0", "pool of neuron0")
+    check_c(case, ["events", "events"])
+
+
+def test_two_pools_in_a_row() -> None:
+    """One is fused, the other is not."""
+    layers = Layers(seed=6).events(4, 8, 9).layer(33, 4, AROUND, fraction_bits=1).pool(2, 2).pool(2, 3).layer(6, 4)
+    check_c(case_of(layers), ["events", "generic", "events"])
+
+
+# --- which kernel
+
+
+def changed(network: IntegerNetwork, name: str, **fields: object) -> IntegerNetwork:
+    """The same with other fields of one node."""
+    nodes = tuple(replace(node, **fields) if node.name == name else node for node in network.nodes)  # type: ignore[arg-type]
+    return replace(network, nodes=nodes)
+
+
+def test_what_the_kernel_leaves_to_others() -> None:
+    layers = Layers(seed=1).events(4, 6, 6).layer(6, 4, AROUND).pool(2, 2)
+    network = layers.network()
+    assert kernels_of(network) == ["events", "generic"]
+    conv, neuron = network.nodes[1], network.nodes[2]
+    assert isinstance(conv, IntegerConv)
+    assert isinstance(neuron, IntegerNeuron)
+    one = np.ones(6, dtype=np.int64)
+    others = {
+        "groups": changed(network, "conv0", groups=2, codes=conv.codes[:, :2]),
+        "soft reset": changed(network, "neuron0", reset="soft", drop=one),
+        "no reset": changed(network, "neuron0", reset="none"),
+        "bias": changed(network, "neuron0", bias=one),
+        "decay by multiplication": changed(network, "neuron0", decay=replace(neuron.decay, multiplier=3, shift=2)),
+        "counts": changed(network, "input", max_value=2),
+        "event cost": changed(network, "neuron0", fraction_bits=13),
+        "multiplier": changed(network, "conv0", multiplier=3),
+    }
+    assert {why: kernels_of(other)[0] for why, other in others.items()} == dict.fromkeys(others, "generic")
+    assert kernels_of(changed(network, "neuron0", fraction_bits=12))[0] == "events"
+
+
+@pytest.mark.parametrize(
+    "window",
+    [
+        Window(kernel=(2, 2)),
+        Window(kernel=(2, 2), stride=(2, 2), padding=(1, 1)),
+        Window(kernel=(2, 2), stride=(2, 2), dilation=(2, 2)),
+        Window(kernel=(2, 2), stride=(3, 3)),
+    ],
+)
+def test_pools_that_are_not_fused(window: Window) -> None:
+    layers = Layers(seed=2).events(4, 6, 6).layer(6, 4, AROUND).pool_by(window)
+    check_c(case_of(layers), ["events", "generic"])
+
+
+def test_hits_are_counted() -> None:
+    """What the other tests rely on: thresholds lie on membranes and next to them."""
+    case = case_of(Layers(seed=4).events(3, 4, 4).layer(60, 4, AROUND))
+    assert min(hits(case.network, case.inputs, "neuron0").values()) >= 20
+    away = with_neuron(case.network, "neuron0", threshold=np.full(60, 10**6))
+    assert max(hits(away, case.inputs, "neuron0").values()) == 0

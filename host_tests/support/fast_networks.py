@@ -1,0 +1,100 @@
+"""A few networks that send the fast kernels through every path they have, on any core."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from functools import cache
+
+import numpy as np
+
+from host_tests.support.agreement import READOUT, Tested, case_of, kernels_of, of_network
+from host_tests.support.layers import Layers, counted_spikes
+from qpsnn_codegen.integer_network import IntegerNetwork
+from qpsnn_codegen.kinds.windows import Window
+from qpsnn_codegen.planning.kernels.events import EventsKernel
+from qpsnn_codegen.planning.plan import make_plan
+
+AROUND = Window(kernel=(3, 3), padding=(1, 1))
+COUNTS = (0, 1, 2, 4, 5, 6, 15, 16, 17, 18, 33, 34, 35, 51, 52, 84, 85, 86, 90, 91, 169, 170, 171, 257, 258, 300)
+
+
+def both_ways() -> Tested:
+    """Few events, for 16 bits, and too many, in layers of every width; whole groups and the channels left over."""
+    layers = Layers(seed=1).events(200, 1, 1)
+    layers.layer(101, 4, fraction_bits=4, rest=300)
+    layers.layer(67, 2, fraction_bits=8)
+    layers.layer(72, 8, fraction_bits=3, symmetric=True, rest=500)
+    layers.layer(70, 4, fraction_bits=11)
+    layers.layer(64, 2, decay_shift=2)
+    layers.layer(50, 8, decay_shift=0)
+    limit = limits(layers.network())[0]
+    counts = (0, 1, limit - 2, limit - 1, limit, limit + 1, 120, 200)
+    inputs = counted_spikes(layers.network(), counts)
+    steady = [np.broadcast_to(sample[:1], sample.shape) for sample in inputs]
+    case = case_of(layers, np.concatenate([inputs, steady]))
+    for layer, (limit, spikes) in enumerate(
+        zip(limits(case.network)[1:3], list(case.expected.spikes.values())[:2], strict=True)
+    ):
+        few = (spikes.sum(axis=(2, 3, 4)) < limit).all(axis=1)
+        assert 0 < few.mean() < 1, f"layer {layer + 1} never has fewer and more than {limit} events"
+    assert limits(case.network)[3:] == [0, 0, 0]
+    return case
+
+
+def limits(network: IntegerNetwork) -> list[int]:
+    """``packed_limit`` of every layer."""
+    kernels = [stage.kernel for stage in make_plan(network, "net").stages]
+    return [kernel.packed_limit for kernel in kernels if isinstance(kernel, EventsKernel)]
+
+
+def additions() -> Tested:
+    """Lanes filled to the last in blocks and words of every width."""
+    layers = Layers(seed=2).events(max(COUNTS), 1, 1)
+    layers.layer(61, 2, fraction_bits=0, after="input")
+    layers.layer(61, 4, fraction_bits=0, after="input")
+    codes = layers.rng.integers(0, 219, (61, max(COUNTS), 1, 1)).astype(np.uint8)
+    codes[0] = 218
+    layers.layer(61, 8, fraction_bits=0, after="input", codes=codes)
+    layers.add("neuron0", "neuron1").add("neuron0 + neuron1", "neuron2")
+    return case_of(layers, counted_spikes(layers.network(), COUNTS))
+
+
+def windows() -> Tested:
+    """More timesteps than are computed together, windows over borders and outside, and pools."""
+    layers = Layers(seed=3, timesteps=6).events(33, 6, 5)
+    layers.layer(64, 4, AROUND).pool(2, 2)
+    layers.layer(32, 2, Window(kernel=(2, 2), padding=(2, 2)), fraction_bits=1, rest=9)
+    layers.layer(32, 8, Window(kernel=(2, 3), padding=(1, 2), dilation=(2, 2)), symmetric=True, decay_shift=0)
+    layers.layer(65, 4, Window(kernel=(3, 2), stride=(1, 2), padding=(2, 1)), fraction_bits=10).pool(3, 2)
+    return few_of(case_of(layers))
+
+
+def image_of_bytes() -> Tested:
+    """A first layer on bytes, its pool, and layers with fewer timesteps than are computed together."""
+    layers = Layers(seed=4, timesteps=3).image(3, 7, 6)
+    layers.layer(35, 8, AROUND, fraction_bits=2, rest=2000).pool(2, 3)
+    layers.layer(33, 4, AROUND, fraction_bits=1)
+    layers.layer(64, 2)
+    return few_of(case_of(layers))
+
+
+def few_of(case: Tested) -> Tested:
+    """Every third input: a device is slow."""
+    return of_network(case.network, case.inputs[::3])
+
+
+FAST_NETWORKS: Mapping[str, tuple[Callable[[], Tested], list[str]]] = {
+    "both ways": (both_ways, ["events"] * 6),
+    "additions": (additions, ["events"] * 3 + ["generic"] * 2),
+    "windows": (windows, ["events"] * 4),
+    "bytes": (image_of_bytes, ["image", "events", "events"]),
+}
+
+
+@cache
+def fast_network(name: str) -> Tested:
+    """A network by its name."""
+    make, kernels = FAST_NETWORKS[name]
+    case = make()
+    assert kernels_of(case.network) == [*kernels, READOUT]
+    return case

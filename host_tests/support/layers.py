@@ -1,0 +1,254 @@
+"""Integer networks written down layer by layer with every constant chosen, so that a certain kernel must run them.
+
+Thresholds are moved to membranes that really occur, at any timestep: random ones are hardly ever met exactly.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from qpsnn_codegen.certificate import Certificate
+from qpsnn_codegen.emit.golden import random_inputs
+from qpsnn_codegen.integer_network import INT32_MAX, IntegerNetwork, IntegerNode, Integers, check_integer_network
+from qpsnn_codegen.kinds.add import AddMaps
+from qpsnn_codegen.kinds.conv import IntegerConv
+from qpsnn_codegen.kinds.input import IntegerInput
+from qpsnn_codegen.kinds.neuron import Decay, IntegerNeuron
+from qpsnn_codegen.kinds.pools import MapPool
+from qpsnn_codegen.kinds.readout import Rescale, SumReadout
+from qpsnn_codegen.kinds.windows import Window
+from qpsnn_codegen.network import Shape
+from qpsnn_codegen.reference import run_reference
+from qpsnn_codegen.verification import adversarial_inputs
+
+CLASSES = 3
+HERE = Window(kernel=(1, 1))
+
+
+@dataclass
+class Layers:
+    """An integer network while it is being written down; each method appends what reads the node before."""
+
+    seed: int
+    timesteps: int = 4
+    nodes: list[IntegerNode] = field(default_factory=list)
+    shapes: dict[str, Shape] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        self.rng = np.random.default_rng(self.seed)
+
+    @property
+    def shape(self) -> Shape:
+        """Of the last map."""
+        return self.shapes[self.nodes[-1].name]
+
+    def events(self, *shape: int) -> Layers:
+        return self._input((shape[0], shape[1], shape[2]), static=False, most=1)
+
+    def image(self, *shape: int, most: int = 255) -> Layers:
+        return self._input((shape[0], shape[1], shape[2]), static=True, most=most)
+
+    def layer(
+        self,
+        outputs: int,
+        bits: int,
+        window: Window = HERE,
+        *,
+        symmetric: bool = False,
+        codes: NDArray[np.uint8] | None = None,
+        decay_shift: int = 1,
+        fraction_bits: int = 2,
+        rest: int = 0,
+        after: str = "",
+    ) -> Layers:
+        """A convolution and its neurons; channel 0 has the largest codes, 1 the smallest, the others any.
+
+        Args:
+            codes: all of them.
+            rest: rests are at most this far from 0, some as far.
+            after: the map it reads; by default the last.
+        """
+        source = after or self.nodes[-1].name
+        channels, height, width = self.shapes[source]
+        index = sum(isinstance(node, IntegerNeuron) for node in self.nodes)
+        if codes is None:
+            codes = self.rng.integers(0, 2**bits, (outputs, channels, *window.kernel)).astype(np.uint8)
+            if outputs > 2:
+                codes[0], codes[1] = 2**bits - 1, 0
+        conv = IntegerConv(
+            name=f"conv{index}",
+            inputs=(source,),
+            codes=codes,
+            bits=bits,
+            multiplier=1 if symmetric else 2,
+            zero_point=2 ** (bits - 1) if symmetric else 2**bits - 1,
+            window=window,
+            groups=1,
+        )
+        neuron = IntegerNeuron(
+            name=f"neuron{index}",
+            inputs=(conv.name,),
+            threshold=np.zeros(outputs, dtype=np.int64),
+            rest=np.resize(np.array([rest, -rest, rest // 3, 0, -rest // 2]), outputs).astype(np.int64),
+            drop=None,
+            bias=None,
+            gain=None,
+            fraction_bits=fraction_bits,
+            decay=Decay(multiplier=0, rounding=0, shift=decay_shift),
+            reset="hard",
+        )
+        self.nodes.append(conv)
+        return self.append(neuron, (outputs, *window.output_size((height, width))))
+
+    def pool(self, height: int, width: int) -> Layers:
+        """A maximum pool whose windows lie side by side."""
+        return self.pool_by(Window(kernel=(height, width), stride=(height, width)))
+
+    def pool_by(self, window: Window) -> Layers:
+        """A maximum pool."""
+        channels, *size = self.shape
+        source = self.nodes[-1].name
+        pool = MapPool(name=f"pool of {source}", inputs=(source,), window=window, mode="max")
+        return self.append(pool, (channels, *window.output_size((size[0], size[1]))))
+
+    def add(self, left: str, right: str) -> Layers:
+        """The sum of two maps."""
+        return self.append(AddMaps(name=f"{left} + {right}", inputs=(left, right)), self.shapes[left])
+
+    def append(self, node: IntegerNode, shape: Shape) -> Layers:
+        """Any other node."""
+        self.nodes.append(node)
+        self.shapes[node.name] = shape
+        return self
+
+    def network(self) -> IntegerNetwork:
+        """With a readout of everything at its end."""
+        codes = self.rng.integers(0, 16, (CLASSES, *self.shape)).astype(np.uint8)
+        conv = IntegerConv(
+            name="classes",
+            inputs=(self.nodes[-1].name,),
+            codes=codes,
+            bits=4,
+            multiplier=1,
+            zero_point=8,
+            window=Window(kernel=(self.shape[1], self.shape[2])),
+            groups=1,
+        )
+        rescale = Rescale(multiplier=None, offset=np.zeros(CLASSES, dtype=np.int64), exact=True)
+        readout = SumReadout(name="logits", inputs=(conv.name,), timesteps=self.timesteps, rescale=rescale)
+        nodes = (*self.nodes, conv, readout)
+        return IntegerNetwork(
+            nodes=nodes,
+            timesteps=self.timesteps,
+            class_names=tuple(map(str, range(CLASSES))),
+            digest="0" * 64,
+            logit_scale=1.0,
+            certificates=tuple(_bounded(node, self.timesteps) for node in nodes if isinstance(node, IntegerNeuron)),
+        )
+
+    def _input(self, shape: Shape, *, static: bool, most: int) -> Layers:
+        return self.append(IntegerInput(name="input", shape=shape, static=static, max_value=most), shape)
+
+
+def _bounded(neuron: IntegerNeuron, timesteps: int) -> Certificate:
+    channels = len(neuron.threshold)
+    return Certificate(
+        layer=neuron.name,
+        status="bounded",
+        steps=0,
+        timesteps=timesteps,
+        channels=channels,
+        proven=0,
+        membrane_error=0.0,
+    )
+
+
+def counted_spikes(network: IntegerNetwork, counts: Sequence[int]) -> NDArray[np.uint8]:
+    """Inputs with exactly so many spikes in each timestep ``[N, T, C, H, W]``: every count once in each of them."""
+    shape = network.nodes[0].output_type().shape
+    rng = np.random.default_rng(7)
+    inputs = np.zeros((len(counts), network.timesteps, int(np.prod(shape))), dtype=np.uint8)
+    for sample in range(len(counts)):
+        for t in range(network.timesteps):
+            count = counts[(sample + t) % len(counts)]
+            inputs[sample, t, rng.permutation(inputs.shape[-1])[:count]] = 1
+    return inputs.reshape(len(counts), network.timesteps, *shape)
+
+
+def all_kinds_of_inputs(network: IntegerNetwork, random: int = 8) -> NDArray[np.uint8]:
+    """None, all, a single pixel, borders, chequered, random of any density."""
+    inputs = np.concatenate([random_inputs(network, random, seed=3), adversarial_inputs(network)])
+    one = np.zeros((1, *inputs.shape[1:]), dtype=np.uint8)
+    one.reshape(-1)[one.size // 2] = 1
+    return np.concatenate([inputs, one])
+
+
+def membranes(network: IntegerNetwork, inputs: NDArray[np.uint8], name: str, *, spiking: bool = True) -> Integers:
+    """Every membrane of a layer before its comparison ``[N, T, C, H, W]``; not ``spiking``: as if it never passed."""
+    seen: list[Integers] = []
+
+    def observe(node: str, arguments: tuple[Integers, ...], result: Integers) -> None:
+        if node == name:
+            seen.append(arguments[0])
+
+    run_reference(network, inputs, observe=observe)
+    current = np.concatenate(seen)
+    (neuron,) = (node for node in network.nodes if node.name == name)
+    assert isinstance(neuron, IntegerNeuron)
+    rest, threshold = (values[:, None, None] for values in (neuron.rest, neuron.threshold))
+    membrane = np.broadcast_to(rest, current[:, 0].shape)
+    steps = []
+    for t in range(network.timesteps):
+        charge = current[:, min(t, current.shape[1] - 1)] * 2**neuron.fraction_bits
+        membrane = membrane // 2**neuron.decay.shift + charge
+        steps.append(membrane)
+        if spiking:
+            membrane = np.where(membrane > threshold, rest, membrane)
+    return np.stack(steps, axis=1)
+
+
+def tuned(network: IntegerNetwork, inputs: NDArray[np.uint8]) -> IntegerNetwork:
+    """The network with every threshold at, next below or next above a membrane that ``inputs`` cause.
+
+    Channel by channel the membrane of another timestep, reached without a spike before.
+    """
+    for index, node in enumerate(network.nodes):
+        if isinstance(node, IntegerNeuron):
+            charged = membranes(network, inputs, node.name, spiking=False).swapaxes(1, 2).swapaxes(0, 1)
+            threshold = np.array([_threshold(index, c, history) for c, history in enumerate(charged)])
+            assert np.abs(threshold).max() < INT32_MAX
+            network = with_neuron(network, node.name, threshold=threshold)
+    check_integer_network(network)
+    return network
+
+
+def _threshold(layer: int, channel: int, charged: Integers) -> int:
+    """From the membranes of one channel ``[N, T, H, W]``."""
+    timesteps: int = charged.shape[1]
+    step = (channel + layer) % timesteps
+    histories = np.moveaxis(charged, 1, -1).reshape(-1, timesteps)[:, : step + 1]
+    first = (histories[:, :-1] < histories[:, -1:] - 1).all(axis=1)
+    values = np.sort(histories[first, -1] if first.any() else histories[:, 0])
+    middle = int(values[len(values) // 2])
+    return middle + (channel // timesteps + layer) % 3 - 1
+
+
+def with_neuron(network: IntegerNetwork, name: str, **constants: Any) -> IntegerNetwork:
+    """The same with other constants of one layer of neurons."""
+    (node,) = (node for node in network.nodes if node.name == name)
+    assert isinstance(node, IntegerNeuron)
+    changed = replace(node, **constants)
+    return replace(network, nodes=tuple(changed if each is node else each for each in network.nodes))
+
+
+def hits(network: IntegerNetwork, inputs: NDArray[np.uint8], name: str) -> dict[int, int]:
+    """How many channels of a layer have a membrane 1 below, on, or 1 above their threshold."""
+    (neuron,) = (node for node in network.nodes if node.name == name)
+    assert isinstance(neuron, IntegerNeuron)
+    distance = membranes(network, inputs, name) - neuron.threshold[:, None, None]
+    return {away: int((distance == away).any(axis=(0, 1, 3, 4)).sum()) for away in (-1, 0, 1)}
