@@ -61,10 +61,10 @@ def model_objects(name: str) -> tuple[Path, ...]:
 
 
 def compile_model(name: str, files: Mapping[str, str | bytes]) -> tuple[Path, ...]:
-    """Objects of everything in a folder but its runtime."""
+    """Objects of a folder's own C and of the host application."""
     folder = session_folder() / name
     _write(folder, {path: text for path, text in files.items() if isinstance(text, str)})
-    units = [path for path in files if path.endswith(".c") and not path.startswith("runtime/")]
+    units = [path for path in files if path.endswith(".c") and "/" not in path] + ["app/host_main.c"]
     gcc(folder, "-c", *units)
     return tuple(folder / f"{Path(unit).stem}.o" for unit in units)
 

@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
+import re
 import time
-from functools import cache
 from pathlib import Path
 
 import pytest
 
-from host_tests.target.conftest import Material
+from host_tests.target.conftest import Images, Material
 from qpsnn_codegen.device.link import DeviceFault
 from qpsnn_codegen.device.protocol import FaultKind, Provocation
 from qpsnn_codegen.device.session import run_firmware
 from qpsnn_codegen.errors import DeviceError
-from qpsnn_codegen.toolchain.arm import Firmware, build_firmware
+from qpsnn_codegen.toolchain.arm import build_firmware
 
 BOARDS = {
     "microbit": "cortex-m0",
@@ -31,30 +31,21 @@ PROVOCATIONS = {
     Provocation.BUS_FAULT: (FaultKind.BUS, "bus fault"),
     Provocation.ASSERTION: (FaultKind.ASSERT, "assertion failed, in line "),
 }
+WITHOUT_STATUS = {"microbit"}
+"""A Cortex-M0 cannot say what kind of fault it was."""
+
 PATIENCE_S = 30.0
-
-
-class Images:
-    """Test images, each built when it is first wanted."""
-
-    def __init__(self, folder: Path, root: Path) -> None:
-        self._folder = folder
-        self._root = root
-        self.of = cache(self._of)
-
-    def _of(self, board: str) -> Firmware:
-        return build_firmware(self._folder, board, checks=True, build_dir=self._root / board)
 
 
 @pytest.fixture(scope="session")
 def images(material: Material, tmp_path_factory: pytest.TempPathFactory) -> Images:
-    return Images(material.folder.path, tmp_path_factory.mktemp("checks"))
+    return Images(material.folder.path, tmp_path_factory.mktemp("checks"), checks=True)
 
 
 @pytest.mark.parametrize("board", BOARDS)
 def test_faults_are_reported(board: str, material: Material, images: Images) -> None:
     firmware = images.of(board)
-    for provocation, (kind, words) in PROVOCATIONS.items():
+    for provocation, expected in PROVOCATIONS.items():
         with run_firmware(material.folder, firmware) as session:
             device = session.device
             assert device.hello.fault_tests
@@ -63,11 +54,15 @@ def test_faults_are_reported(board: str, material: Material, images: Images) -> 
             device.run(material.packed[0])
             with pytest.raises(DeviceFault) as caught:
                 device.provoke(provocation, patience=PATIENCE_S)
+            kind, words = expected
+            if kind == FaultKind.BUS and board in WITHOUT_STATUS:
+                kind, words = FaultKind.UNKNOWN, "hard fault"
             assert caught.value.fault.kind == kind
             assert f"the device stopped: {words}" in str(caught.value)
             # A core that cannot save its registers for want of stack does not know where it was.
             if kind != FaultKind.STACK or caught.value.fault.pc:
-                assert "(qps_provoke, serial_main.c:" in str(caught.value)
+                function = "use_stack" if kind == FaultKind.STACK else "qps_provoke"
+                assert re.search(rf"at 0x[0-9a-f]{{8}} \({function}, serial_main\.c:\d+\)", str(caught.value))
             for _ in range(2):
                 with pytest.raises(DeviceFault) as again:
                     device.echo(b"still there?")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import shutil
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -177,35 +176,6 @@ def refused(material: Material, *arguments: object) -> Result:
     return call(*arguments[:1], material.folder.path, *arguments[1:])
 
 
-def test_exactly_one_device(material: Material) -> None:
-    np.save("in.npy", material.inputs)
-    for arguments in (["run", "in.npy"], ["profile"], ["profile", "--port", "x", "--target", "mps2-an386"]):
-        check_message(refused(material, *arguments), "--target, --port: exactly one of them is needed")
-    both = refused(material, "verify", "--port", "x", "--target", "mps2-an386")
-    check_message(both, "--target, --port: exactly one of them is needed")
-
-
-def test_options_of_the_host_do_not_mix_with_a_device(material: Material) -> None:
-    for option in (["--cc", "clang"], ["--sanitize"]):
-        check_message(refused(material, "verify", "--port", "x", *option), "--cc, --sanitize: are for this machine's C")
-
-
-def test_no_such_port(material: Material) -> None:
-    np.save("in.npy", material.inputs)
-    check_message(
-        refused(material, "run", "in.npy", "--port", "/dev/none"), "/dev/none: cannot be opened (No such file"
-    )
-    check_message(refused(material, "profile", "--port", "socket://127.0.0.1:1"), "Connection refused")
-    check_message(refused(material, "profile", "--port", "nothing://here"), "nothing://here: cannot be reached")
-    check_message(refused(material, "profile", "--port", "socket://nowhere"), "socket://nowhere: cannot be reached")
-    check_message(refused(material, "profile", "--port", ""), "--port: ")
-
-
-def test_no_such_target(material: Material) -> None:
-    check_message(refused(material, "profile", "--target", "vax"), "'vax'", "mps2-an386")
-    check_message(refused(material, "profile", "--target", "nucleo_f446re"), "cannot be emulated", "mps2-an386")
-
-
 def test_output_exists(material: Material, device: tuple[Responder, str]) -> None:
     np.save("in.npy", material.inputs)
     Path("out.npz").write_bytes(b"mine")
@@ -256,19 +226,3 @@ def test_labels_file(material: Material, device: tuple[Responder, str]) -> None:
 def test_data_set_of_another_shape(material: Material, device: tuple[Responder, str]) -> None:
     check_message(refused(material, "run", "digits", "--port", device[1]), "inputs: have shape [360, 1, 8, 8]")
     check_message(refused(material, "run", "mnist:none", "--port", device[1]), "none")
-
-
-@pytest.mark.parametrize("command", ["run", "profile", "flash"])
-def test_folder_that_is_none(command: str, tmp_path: Path) -> None:
-    rest = {"run": ["in.npy", "--port", "x"], "profile": ["--port", "x"], "flash": ["--board", "rpi_pico"]}[command]
-    check_message(call(command, tmp_path, *rest), "is no folder of generated firmware")
-
-
-@pytest.mark.parametrize(
-    "report", ["{", "[]", '{"generator": "qpsnn-codegen"}', '{"generator": "qpsnn-codegen", "layers": 3}']
-)
-def test_folder_with_a_damaged_report(report: str, material: Material, tmp_path: Path) -> None:
-    shutil.copytree(material.folder.path, tmp_path / "copy")
-    (tmp_path / "copy" / "report.json").write_text(report)
-    result = call("profile", tmp_path / "copy", "--port", "x")
-    check_message(result, "copy")

@@ -16,7 +16,8 @@ from qpsnn_codegen.device.folder import FirmwareFolder
 from qpsnn_codegen.device.link import Link
 from qpsnn_codegen.device.protocol import Fault
 from qpsnn_codegen.toolchain.arm import Firmware, build_firmware
-from qpsnn_codegen.toolchain.emulator import emulate, emulated_machine
+from qpsnn_codegen.toolchain.emulator import QEMU, emulate, emulated_machine
+from qpsnn_codegen.toolchain.packages import find_tool
 
 BAUD = 115200
 _START_S = 20.0
@@ -70,9 +71,11 @@ def open_target(
         BoardError, ToolchainError: no such board, no emulator for it, or a tool that is missing or fails.
         DeviceError: as for :class:`Device`.
     """
+    # Before a build in vain.
+    find_tool(QEMU)
     for board in all_boards():
         if board.name == target:
-            emulated_machine(board)  # before a build in vain
+            emulated_machine(board)
     with tempfile.TemporaryDirectory(prefix="qpsnn-target-") as scratch:
         say(f"building for {target}")
         firmware = build_firmware(folder.path, target, trace=trace, checks=checks, build_dir=Path(scratch) / "build")
