@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import os
+import tempfile
 from pathlib import Path
 
 import pytest
 
-from host_tests.errors.command import Workplace, call_limited
+from host_tests.errors.command import Workplace, call_limited, call_ok
 from qpsnn_codegen.boards import all_boards
 
 
@@ -101,3 +102,18 @@ def test_a_stack_beyond_the_ram(workplace: Workplace) -> None:
     folder = workplace.firmware()
     says = ("--board stm32vldiscovery: the image needs", "bytes of RAM more than the board has")
     workplace.refuses("build", folder, "--board", "stm32vldiscovery", "--stack-size", "8192", says=says)
+
+
+def test_a_temporary_folder_that_make_cannot_take(workplace: Workplace, monkeypatch: pytest.MonkeyPatch) -> None:
+    folder = workplace.firmware()
+    place = workplace.folder / "a b"
+    place.mkdir()
+    monkeypatch.setattr(tempfile, "tempdir", str(place))
+    workplace.refuses("build", folder, "--board", "microbit", says=("white space", "set TMPDIR"))
+
+
+def test_other_folders_may_have_spaces(workplace: Workplace) -> None:
+    folder = workplace.firmware("my firmware")
+    call_ok("build", folder, "--board", "microbit", "-o", "an image")
+    assert (workplace.folder / "an image" / "small.hex").is_file()
+    assert workplace.leftovers() == []

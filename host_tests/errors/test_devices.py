@@ -60,6 +60,7 @@ def test_port_that_is_none(port: str, words: list[object], workplace: Workplace)
     workplace.refuses(*words, "--port", port, says=(PORTS[port],))
 
 
+@pytest.mark.slow
 def test_somebody_else_listens(workplace: Workplace) -> None:
     """A server that takes the connection and never says anything."""
     folder = workplace.firmware()
@@ -110,6 +111,7 @@ def test_tool_that_is_missing(missing: str, package: str, words: list[object], w
     )
 
 
+@pytest.mark.slow
 def test_nothing_is_left_behind(words: list[object], workplace: Workplace) -> None:
     """The build is elsewhere, and gone."""
     before = contents(workplace.folder)

@@ -17,7 +17,7 @@ from benchmarks.code_size import NETWORKS
 from host_tests.unit.test_uf2 import blocks
 from qpsnn_codegen.boards import all_boards, find_board
 from qpsnn_codegen.emit.ports import port_files
-from qpsnn_codegen.errors import BoardError, ModelFileError, OutputError, ToolchainError
+from qpsnn_codegen.errors import BoardError, InternalError, ModelFileError, OutputError, ToolchainError
 from qpsnn_codegen.toolchain.arm import Firmware, build_firmware
 from qpsnn_codegen.toolchain.elf import Elf
 
@@ -257,6 +257,24 @@ def test_cmake_builds_the_same(board: str, tmp_path: Path) -> None:
 
 
 class TestRefusals:
+    @pytest.mark.parametrize("what", ["weights", "constants", "arena"])
+    def test_an_image_that_is_not_what_was_planned(self, what: str, folder: Path) -> None:
+        """C that was edited by hand, or a generator that miscounts."""
+        edits = {
+            "weights": ("net_weights.c", "net_internal.h", r"(uint8_t net_weights_\w+\[)(\d+)"),
+            "constants": ("net.c", "net.c", r"(int32_t \w+_threshold\[)(\d+)"),
+            "arena": ("net.h", "net.h", r"(uint32_t arena\[|_ARENA_BYTES )(\d+)"),
+        }
+        *files, pattern = edits[what]
+        for name in dict.fromkeys(files):
+            text = (folder / name).read_text()
+            once = 0 if what == "arena" else 1
+            changed = re.sub(pattern, lambda m: f"{m[1]}{int(m[2]) + (4 if 'BYTES' in m[1] else 1)}", text, count=once)
+            assert changed != text
+            (folder / name).write_text(changed)
+        with pytest.raises(InternalError, match=rf"image for microbit: has \d+ bytes of {what}, planned were \d+"):
+            build_firmware(folder, "microbit")
+
     def test_a_folder_that_is_not_ours(self, tmp_path: Path) -> None:
         with pytest.raises(ModelFileError, match="is no folder of generated firmware"):
             build_firmware(tmp_path, "microbit")

@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import re
+import shutil
 import time
 from pathlib import Path
 
 import pytest
 
 from host_tests.target.conftest import Images, Material
+from qpsnn_codegen.device.folder import FirmwareFolder
 from qpsnn_codegen.device.link import DeviceFault
 from qpsnn_codegen.device.protocol import FaultKind, Provocation
-from qpsnn_codegen.device.session import run_firmware
+from qpsnn_codegen.device.session import open_port, run_firmware
 from qpsnn_codegen.errors import DeviceError
 from qpsnn_codegen.toolchain.arm import build_firmware
+from qpsnn_codegen.toolchain.emulator import emulate
 
 BOARDS = {
     "microbit": "cortex-m0",
@@ -78,6 +81,24 @@ def test_a_loop_of_seconds_is_waited_for(material: Material, images: Images) -> 
         assert time.monotonic() - started < 5
         assert session.device.echo(b"back") == b"back"
         session.device.run(material.packed[1])
+
+
+def test_a_fault_on_a_port_is_explained_by_the_build_in_the_folder(
+    material: Material, images: Images, tmp_path: Path
+) -> None:
+    path = tmp_path / "firmware"
+    shutil.copytree(material.folder.path, path)
+    firmware = images.of("mps2-an500")
+    shutil.copytree(firmware.folder, path / "build" / "mps2-an500")
+    folder = FirmwareFolder.load(path)
+    with emulate(firmware.board, firmware.elf) as url:
+        with open_port(folder, url) as session, pytest.raises(DeviceFault) as caught:
+            session.device.provoke(Provocation.BUS_FAULT, patience=PATIENCE_S)
+        assert "(qps_provoke, serial_main.c:" in str(caught.value)
+        assert f"by the symbols of {path}/build/mps2-an500/answers.elf" in str(caught.value)
+        # Whoever comes next hears of the fault before anything else.
+        with pytest.raises(DeviceFault, match="bus fault, at 0x"), open_port(folder, url):
+            pass
 
 
 def test_an_image_without_checks_has_no_such_request(material: Material, tmp_path: Path) -> None:

@@ -167,6 +167,31 @@ def test_ports_compile_without_warnings_with_clang(name: str) -> None:
     assert result.returncode == 0, result.stderr
 
 
+def test_the_table_of_boards_is_current(checkout: Path) -> None:
+    page = (checkout / "docs" / "adding_a_board.md").read_text()
+    rows = [line for line in page.splitlines() if line.startswith("| `") and "qps_" not in line]
+    assert rows == [table_row(board) for board in all_boards()]
+
+
+def table_row(board: Board) -> str:
+    per_tick = board.counter.instructions_per_tick
+    external = f" + {memory_size(board.external.size)} for weights" if board.external else ""
+    cells = [
+        f"`{board.name}`",
+        board.core.replace("cortex-m", "M").replace("plus", "+"),
+        memory_size(board.flash.size) + external,
+        memory_size(board.ram.size),
+        board.serial.description,
+        f"{board.counter.description}, {board.counter.hz:,}",
+        "" if per_tick is None else f"{per_tick:.5g}",
+    ]
+    return f"| {' | '.join(cells)} |"
+
+
+def memory_size(size: int) -> str:
+    return f"{size // 2**20} MB" if size >= 2**20 else f"{size // 2**10} KB"
+
+
 def section_bytes(elf: Path, name: str) -> bytes:
     raw = elf.with_suffix(name + ".bin")
     subprocess.run(["arm-none-eabi-objcopy", "-O", "binary", "-j", name, str(elf), str(raw)], check=True)

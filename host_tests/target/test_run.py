@@ -64,6 +64,14 @@ def test_run(material: Material, device: tuple[Responder, str]) -> None:
         assert archive["instructions"].tolist() == [instructions] * 3
 
 
+def test_run_says_that_the_line_is_bad(material: Material, device: tuple[Responder, str]) -> None:
+    device[0].mischief = lambda request, answer: answer[:-3] if request.index in {4, 9} else answer
+    np.save("in.npy", material.inputs)
+    out = call_ok("run", material.folder.path, "in.npy", "--port", device[1])
+    requests = 1 + 3 * (2 + 1 + 2)
+    assert out.splitlines()[3:] == [f"2 requests had to be repeated, of {requests}"]
+
+
 def test_run_with_labels_from_a_file_and_a_limit(material: Material, device: tuple[Responder, str]) -> None:
     np.save("in.npy", material.inputs)
     np.save("labels.npy", truth(material).astype(np.uint8))
@@ -83,6 +91,11 @@ def test_run_on_hardware_counts_cycles_or_ticks(material: Material, device: tupl
     out = call_ok("run", material.folder.path, "in.npy", "--port", device[1])
     assert "on mps2-an386 (cortex-m4) in" in out
     assert f"{ticks:,} ticks per inference" in out
+    for board in ("nucleo_f446re", "rpi_pico", "stm32vldiscovery"):
+        device[0].claim(board=board)
+        out = call_ok("run", material.folder.path, "in.npy", "--port", device[1])
+        assert f"on {board} (cortex-m4) in" in out
+        assert f"{ticks:,} cycles per inference" in out
 
 
 def calibrated(instructions: int, ticks: int) -> Mischief:
@@ -126,7 +139,7 @@ def test_verify(material: Material, device: tuple[Responder, str]) -> None:
     spikes, digests = 2 * 64 * (40 + 2 * DEPTH), 2 * (DEPTH + 1)
     assert out == (
         f"equal: {36 * spikes:,} spikes in {36 * digests:,} digests and {36 * CLASSES:,} logits of 36 inputs "
-        "(mps2-an386 (cortex-m4, emulated))\n"
+        "on mps2-an386 (cortex-m4, emulated)\n"
     )
     few = call_ok("verify", material.folder.path, "--inputs", "in.npy", "--limit", "2", "--port", device[1])
     assert f"{2 * CLASSES:,} logits of 2 inputs" in few
