@@ -39,8 +39,10 @@ _LINE = 200
 BASE = "image"
 """The model in the image that is measured whole."""
 
-_Examples = Mapping[str, Callable[[], Network]]
-NETWORKS: _Examples = {**MODELS, **{name: partial(lambda name: example(name).network, name) for name in EXAMPLES}}
+NETWORKS: Mapping[str, Callable[[], Network]] = {
+    **MODELS,
+    **{f"{name} (example)": partial(lambda name: example(name).network, name) for name in EXAMPLES},
+}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -106,6 +106,26 @@ def test_while_building_or_running_c(command: str, workplace: Workplace) -> None
     assert workplace.leftovers() == []
 
 
+@pytest.mark.parametrize("when", ["building", "running"])
+def test_while_a_board_is_emulated(when: str, workplace: Workplace) -> None:
+    folder = workplace.firmware()
+    np.save("inputs.npy", np.zeros((200_000, 1, 8, 8), dtype=np.uint8))
+    before = contents(workplace.folder)
+    with started("run", folder, "inputs.npy", "--target", "mps2-an386") as child:
+        wait_for(workplace.leftovers if when == "building" else lambda: emulators(child), child)
+        machines = emulators(child)
+        check_interrupted(interrupt(child))
+    assert not any(Path(f"/proc/{machine}").exists() for machine in machines)
+    assert contents(workplace.folder) == before
+    assert workplace.leftovers() == []
+
+
+def emulators(parent: subprocess.Popen[str]) -> list[int]:
+    """Processes of QEMU that a command has started."""
+    children = Path(f"/proc/{parent.pid}/task/{parent.pid}/children").read_text().split()
+    return [int(child) for child in children if Path(f"/proc/{child}/comm").read_text().startswith("qemu")]
+
+
 def test_while_training(workplace: Workplace) -> None:
     state = Path("run.state")
     arguments = ("train", "--data", "digits", "--layout", "4,M", "-T", "1", "--state", state, "-o", "new.pt")

@@ -94,7 +94,7 @@ __attribute__((noinline)) static void divide(uint32_t divisor)
     sink = 100U / divisor;
 }
 
-static void answer(uint8_t request)
+__attribute__((noinline)) static void answer(uint8_t request)
 {
     uint32_t count;
     switch (request) {
@@ -134,12 +134,14 @@ static void answer(uint8_t request)
         break;
     case 'b':
         store(get_word(), 0U);
+        qps_port_write('b');
         break;
     case 'u':
         undefined();
         break;
     case 'z':
         divide(get_word());
+        qps_port_write('z');
         break;
     case 'i':
         store(SCB_ICSR, SCB_ICSR_PENDSVSET);

@@ -186,6 +186,28 @@ def test_what_is_lost_is_asked_again(kind: int, material: Material) -> None:
         assert device.link.statistics.retries == 1
 
 
+@pytest.mark.parametrize("mischief", [no_answer, lambda request, answer: answer[:-2]], ids=["all", "the_end"])
+def test_what_is_lost_while_computing_is_noticed_long_before_the_time_is_up(
+    mischief: Mischief, material: Material
+) -> None:
+    """A device that has nothing else to do than to answer ECHO is not computing."""
+    started = time.monotonic()
+    with opened(responder(material, once(mischief, wire.RUN))) as device:
+        device.run(material.packed[2])
+        assert device.link.statistics.retries == 1
+    assert 1 < time.monotonic() - started < LONG / 4
+
+
+def test_a_device_that_computes_is_waited_for(material: Material) -> None:
+    def think(request: Request, answer: bytes) -> bytes:
+        time.sleep(3.0)
+        return answer
+
+    with opened(responder(material, once(think, wire.RUN))) as device:
+        device.run(material.packed[2])
+        assert (device.link.statistics.retries, device.link.statistics.late) == (0, 1)
+
+
 def test_a_late_answer_counts_for_the_request_it_answers(material: Material) -> None:
     """The second try would come too late as well; the first answer is taken, and the second passed over later."""
 
@@ -239,7 +261,7 @@ def test_silence_while_computing(material: Material) -> None:
     with opened(device_side, patience=QUICK) as device:
         with pytest.raises(DeviceError) as caught:
             device.run(material.packed[0])
-        check_message(caught.value, "no answer to RUN in 0.3 s")
+        check_message(caught.value, "no answer to RUN in 0.45 s")
         assert device.echo(b"still there") == b"still there"
 
 

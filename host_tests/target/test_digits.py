@@ -60,9 +60,9 @@ def test_equal(model: str, board: str, compiled: Compiled) -> None:
     with open_target(folder, board) as session:
         verdict = verify_device(session.device, folder, images)
         statistics = session.device.statistics()
-        assert session.firmware is not None
         # What was used is painted, what may be used is proven; both are within what is reserved.
-        assert 0 < statistics.stack_used <= session.firmware.stack_bound <= session.firmware.stack_size
+        assert session.stack_bound is not None
+        assert 0 < statistics.stack_used <= session.stack_bound <= session.device.hello.stack_bytes
         assert session.scale.unit == "instructions"
     assert verdict.first is None
     assert (verdict.mismatches, verdict.inputs) == (0, 360 if everything else SOME)

@@ -138,7 +138,7 @@ def test_any_fault_can_be_said(kind: int, rest: bytes) -> None:
 
 
 def test_faults_in_words() -> None:
-    names = {0: "unknown fault", 1: "stack overflow", 2: "bus fault", 3: "usage fault", 5: "unexpected interrupt"}
+    names = {0: "hard fault", 1: "stack overflow", 2: "bus fault", 3: "usage fault", 5: "unexpected interrupt"}
     for kind, name in names.items():
         assert describe(Fault.decode(wire.words(kind, 0, 0, 0, 0, 0))) == name
     assertion = Fault(kind=4, pc=0x1001, lr=0xFFFFFFF1, sp=0, status=0, address=77)

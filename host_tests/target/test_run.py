@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import shutil
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -65,6 +64,14 @@ def test_run(material: Material, device: tuple[Responder, str]) -> None:
         assert archive["instructions"].tolist() == [instructions] * 3
 
 
+def test_run_says_that_the_line_is_bad(material: Material, device: tuple[Responder, str]) -> None:
+    device[0].mischief = lambda request, answer: answer[:-3] if request.index in {4, 9} else answer
+    np.save("in.npy", material.inputs)
+    out = call_ok("run", material.folder.path, "in.npy", "--port", device[1])
+    requests = 1 + 3 * (2 + 1 + 2)
+    assert out.splitlines()[3:] == [f"2 requests had to be repeated, of {requests}"]
+
+
 def test_run_with_labels_from_a_file_and_a_limit(material: Material, device: tuple[Responder, str]) -> None:
     np.save("in.npy", material.inputs)
     np.save("labels.npy", truth(material).astype(np.uint8))
@@ -84,6 +91,11 @@ def test_run_on_hardware_counts_cycles_or_ticks(material: Material, device: tupl
     out = call_ok("run", material.folder.path, "in.npy", "--port", device[1])
     assert "on mps2-an386 (cortex-m4) in" in out
     assert f"{ticks:,} ticks per inference" in out
+    for board in ("nucleo_f446re", "rpi_pico", "stm32vldiscovery"):
+        device[0].claim(board=board)
+        out = call_ok("run", material.folder.path, "in.npy", "--port", device[1])
+        assert f"on {board} (cortex-m4) in" in out
+        assert f"{ticks:,} cycles per inference" in out
 
 
 def calibrated(instructions: int, ticks: int) -> Mischief:
@@ -127,7 +139,7 @@ def test_verify(material: Material, device: tuple[Responder, str]) -> None:
     spikes, digests = 2 * 64 * (40 + 2 * DEPTH), 2 * (DEPTH + 1)
     assert out == (
         f"equal: {36 * spikes:,} spikes in {36 * digests:,} digests and {36 * CLASSES:,} logits of 36 inputs "
-        "(mps2-an386 (cortex-m4, emulated))\n"
+        "on mps2-an386 (cortex-m4, emulated)\n"
     )
     few = call_ok("verify", material.folder.path, "--inputs", "in.npy", "--limit", "2", "--port", device[1])
     assert f"{2 * CLASSES:,} logits of 2 inputs" in few
@@ -175,35 +187,6 @@ def test_board_that_nobody_here_knows(material: Material, device: tuple[Responde
 
 def refused(material: Material, *arguments: object) -> Result:
     return call(*arguments[:1], material.folder.path, *arguments[1:])
-
-
-def test_exactly_one_device(material: Material) -> None:
-    np.save("in.npy", material.inputs)
-    for arguments in (["run", "in.npy"], ["profile"], ["profile", "--port", "x", "--target", "mps2-an386"]):
-        check_message(refused(material, *arguments), "--target, --port: exactly one of them is needed")
-    both = refused(material, "verify", "--port", "x", "--target", "mps2-an386")
-    check_message(both, "--target, --port: exactly one of them is needed")
-
-
-def test_options_of_the_host_do_not_mix_with_a_device(material: Material) -> None:
-    for option in (["--cc", "clang"], ["--sanitize"]):
-        check_message(refused(material, "verify", "--port", "x", *option), "--cc, --sanitize: are for this machine's C")
-
-
-def test_no_such_port(material: Material) -> None:
-    np.save("in.npy", material.inputs)
-    check_message(
-        refused(material, "run", "in.npy", "--port", "/dev/none"), "/dev/none: cannot be opened (No such file"
-    )
-    check_message(refused(material, "profile", "--port", "socket://127.0.0.1:1"), "Connection refused")
-    check_message(refused(material, "profile", "--port", "nothing://here"), "nothing://here: cannot be reached")
-    check_message(refused(material, "profile", "--port", "socket://nowhere"), "socket://nowhere: cannot be reached")
-    check_message(refused(material, "profile", "--port", ""), "--port: ")
-
-
-def test_no_such_target(material: Material) -> None:
-    check_message(refused(material, "profile", "--target", "vax"), "'vax'", "mps2-an386")
-    check_message(refused(material, "profile", "--target", "nucleo_f446re"), "cannot be emulated", "mps2-an386")
 
 
 def test_output_exists(material: Material, device: tuple[Responder, str]) -> None:
@@ -256,19 +239,3 @@ def test_labels_file(material: Material, device: tuple[Responder, str]) -> None:
 def test_data_set_of_another_shape(material: Material, device: tuple[Responder, str]) -> None:
     check_message(refused(material, "run", "digits", "--port", device[1]), "inputs: have shape [360, 1, 8, 8]")
     check_message(refused(material, "run", "mnist:none", "--port", device[1]), "none")
-
-
-@pytest.mark.parametrize("command", ["run", "profile", "flash"])
-def test_folder_that_is_none(command: str, tmp_path: Path) -> None:
-    rest = {"run": ["in.npy", "--port", "x"], "profile": ["--port", "x"], "flash": ["--board", "rpi_pico"]}[command]
-    check_message(call(command, tmp_path, *rest), "is no folder of generated firmware")
-
-
-@pytest.mark.parametrize(
-    "report", ["{", "[]", '{"generator": "qpsnn-codegen"}', '{"generator": "qpsnn-codegen", "layers": 3}']
-)
-def test_folder_with_a_damaged_report(report: str, material: Material, tmp_path: Path) -> None:
-    shutil.copytree(material.folder.path, tmp_path / "copy")
-    (tmp_path / "copy" / "report.json").write_text(report)
-    result = call("profile", tmp_path / "copy", "--port", "x")
-    check_message(result, "copy")

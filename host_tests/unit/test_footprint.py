@@ -55,8 +55,8 @@ class TestNeeds:
         assert needs(model).functions == set(re.findall(r"\bqps_\w+_(?:run|fill)\b", text))
 
     def test_nested_pools_enter_a_function_twice(self) -> None:
-        assert needs("pools").nesting == {}
-        assert needs("nested pools").nesting == {"qps_current_pool_fill": 2}
+        assert needs("pools (example)").nesting == {}
+        assert needs("nested pools (example)").nesting == {"qps_current_pool_fill": 2}
 
 
 class TestTable:

@@ -201,6 +201,7 @@ program.elf:     file format elf32-littlearm
             0x600: Code(frame=0, calls=frozenset({0x300}), indirect=False, new_stack=True),
         }
 
-    def test_a_frame_that_is_computed(self) -> None:
-        with pytest.raises(ToolchainError, match="0x100: has a stack frame of unknown size"):
-            parse("00000100 <f>:\n     100:\tsub\tsp, r3\n", {0x100})
+    @pytest.mark.parametrize("instruction", ["sub\tsp, r3", "sub.w\tsp, sp, r3", "add\tsp, r3", "add.w\tsp, sp, r3"])
+    def test_a_frame_that_is_computed(self, instruction: str) -> None:
+        code = parse(f"00000100 <f>:\n     100:\tpush\t{{r4}}\n     102:\t{instruction}\n", {0x100})
+        assert code[0x100].frame is None

@@ -9,11 +9,12 @@ import pytest
 
 from host_tests.golden.models import MODELS
 from qpsnn_codegen import compile as compile_model
+from qpsnn_codegen import storage
 from qpsnn_codegen.emit.golden import Golden, make_golden, random_inputs, spike_checksums
 from qpsnn_codegen.errors import ModelFileError, ToolchainError
 from qpsnn_codegen.lowering import lower
 from qpsnn_codegen.reference import Outcome, run_reference
-from qpsnn_codegen.verification import Difference, adversarial_inputs, compare, verify_folder
+from qpsnn_codegen.verification import Difference, adversarial_inputs, compare, verification_inputs, verify_folder
 
 SHAPE = (3, 4, 5, 2, 3)
 
@@ -181,6 +182,18 @@ class TestFolders:
         plain, more = verify_folder(folder), verify_folder(folder, inputs=extra)
         assert (plain.mismatches, more.mismatches) == (0, 0)
         assert more.inputs == plain.inputs + 2
+
+    def test_own_inputs_come_first_and_the_limit_last(self, folder: Path) -> None:
+        network = storage.load(folder / "golden" / "network.npz")
+        golden = Golden.load(folder / "golden" / "vectors.npz").inputs
+        extra = np.full((2, 1, 6, 6), 3, dtype=np.uint8)
+        inputs = verification_inputs(folder, network, extra, random=5)
+        assert np.array_equal(inputs[:2], extra)
+        assert np.array_equal(inputs[2 : 2 + len(golden)], golden)
+        assert len(inputs) == 2 + len(golden) + len(adversarial_inputs(network)) + 5
+        assert np.array_equal(verification_inputs(folder, network, extra, limit=3), inputs[:3])
+        assert np.array_equal(verification_inputs(folder, network, None, limit=1), golden[:1])
+        assert verify_folder(folder, inputs=extra, limit=3).inputs == 3
 
     def test_a_changed_kernel_is_found_and_placed(self, copy: Path) -> None:
         self.change(copy, "runtime/qps_image.c", "if (membrane > threshold)", "if (membrane > threshold + 900)")

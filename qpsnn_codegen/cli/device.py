@@ -128,6 +128,7 @@ def run_command(
         seconds = time.monotonic() - started
         scale, where = session.scale, session.where
         stack_bytes = session.device.hello.stack_bytes
+        link = session.device.link.statistics
     logits = np.stack([result.logits for result in results])
     ticks = np.array([result.ticks for result in results], dtype=np.uint32)
     prediction = logits.argmax(axis=1)
@@ -135,6 +136,8 @@ def run_command(
     click.echo(f"{len(packed):,} inputs on {where} in {seconds:.1f} s, {len(packed) / seconds:,.1f} per second")
     click.echo(f"{counts.mean():,.0f} {scale.unit} per inference, {counts.min():,} to {counts.max():,}")
     click.echo(f"{results[-1].stack_used:,} of {stack_bytes:,} bytes of stack used")
+    if port is not None and link.retries:
+        click.echo(f"{link.retries:,} requests had to be repeated, of {link.requests:,}")
     if truth is not None:
         right = int((prediction == truth).sum())
         click.echo(f"accuracy {right / len(truth):.2%}: {right:,} of {len(truth):,}")
@@ -216,7 +219,7 @@ def profile_text(
     rows = [row(*values) for values in zip(folder.stages, counts, operations, strict=True)]
     rows.append(row("total", total, operations.sum()))
     inputs = "1 input" if count == 1 else f"{count:,} inputs on average"
-    bound = static_bound(session, folder)
+    bound = "" if session.stack_bound is None else f"{session.stack_bound:,} bytes by the call graph, "
     return "\n".join(
         [
             f"{session.where}, {inputs}",
@@ -226,13 +229,6 @@ def profile_text(
             f"stack    {bound}{stack_used:,} bytes used at most (painted), {hello.stack_bytes:,} reserved",
         ]
     )
-
-
-def static_bound(session: Session, folder: FirmwareFolder) -> str:
-    """The bound from the call graph of the image, if this is known."""
-    if session.firmware is None:
-        return ""
-    return f"{session.firmware.stack_bound:,} bytes by the call graph, "
 
 
 def verify_on_device(
@@ -268,5 +264,5 @@ def verify_on_device(
         )
     return True, (
         f"equal: {verdict.spikes:,} spikes in {verdict.digests:,} digests and {verdict.logits:,} logits "
-        f"of {verdict.inputs:,} inputs ({where})"
+        f"of {verdict.inputs:,} inputs on {where}"
     )

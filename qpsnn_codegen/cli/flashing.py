@@ -44,13 +44,12 @@ def flash_command(
     baud: int,
 ) -> None:
     """Build FOLDER for a board and put the image onto it."""
-    from qpsnn_codegen.boards import find_board  # noqa: PLC0415 - --help should not wait for it
-    from qpsnn_codegen.device import flashing  # noqa: PLC0415
+    from qpsnn_codegen.device import flashing  # noqa: PLC0415 - --help should not wait for it
     from qpsnn_codegen.device.folder import FirmwareFolder  # noqa: PLC0415
     from qpsnn_codegen.toolchain.arm import build_firmware  # noqa: PLC0415
 
     generated = FirmwareFolder.load(folder)
-    plan = flashing.plan_flash(find_board(board), folder, generated.name, method)
+    plan = flashing.plan_flash(generated.board(board), folder, generated.name, method)
     mount = None
     if plan.volume is None and volume is not None:
         raise UsageError("--volume", f"{board} is flashed by {plan.method}", "leave it out, or add --method volume")

@@ -110,7 +110,7 @@ def verify_command(
         )
         click.echo(text)
         ctx.exit(0 if equal else 1)
-    cc = cc or "gcc"
+    cc = "gcc" if cc is None else cc
     with progress_bar(0, "verifying") as advance:
         verdict = verify_folder(folder, inputs=samples, limit=limit, cc=cc, sanitize=sanitize, progress=advance)
     if verdict.first is not None:

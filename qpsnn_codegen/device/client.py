@@ -33,7 +33,8 @@ T = TypeVar("T")
 COMPUTE_S = 60.0
 START_S = 6.0
 _HELLO_EVERY_S = 0.5
-_COMPUTE_ATTEMPTS = 2
+_RUNS = {Type.RUN: 1, Type.PROFILE: 2, Type.TRACE: 2, Type.SPIKES: 2}
+"""How many plain runs of the network a request may take as long as; a listener slows it down."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -173,11 +174,10 @@ class Device:
             self._ask(Type.WRITE, pack_words(offset) + data[offset : offset + self._data_max], _nothing)
 
     def _ask(self, kind: Type, request: bytes, decode: Callable[[bytes], T]) -> T:
-        computes = kind in {Type.RUN, Type.PROFILE, Type.TRACE, Type.SPIKES}
-        patience = self._compute if computes else self._patience
-        attempts = _COMPUTE_ATTEMPTS if computes else ATTEMPTS
+        runs = _RUNS.get(kind, 0)
+        patience = runs * self._compute if runs else self._patience
         with self._translated(kind):
-            return decode(self.link.request(kind, request, patience=patience, attempts=attempts))
+            return decode(self.link.request(kind, request, patience=patience))
 
     @contextmanager
     def _translated(self, kind: Type) -> Iterator[None]:

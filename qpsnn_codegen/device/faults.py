@@ -9,7 +9,7 @@ from pathlib import Path
 from qpsnn_codegen.device.protocol import Fault, FaultKind
 
 _KINDS = {
-    FaultKind.UNKNOWN: "unknown fault",
+    FaultKind.UNKNOWN: "hard fault",
     FaultKind.STACK: "stack overflow",
     FaultKind.BUS: "bus fault",
     FaultKind.USAGE: "usage fault",
@@ -62,6 +62,7 @@ def symbols(elf: Path) -> Callable[[int], str]:
         function, _, line = result.stdout.strip().partition("\n")
         if result.returncode != 0 or not function or function == "??":
             return ""
+        line = line.partition(" (discriminator")[0]
         return function if line.startswith("??") or line.endswith(":?") else f"{function}, {line}"
 
     return place

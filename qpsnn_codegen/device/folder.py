@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -10,14 +11,26 @@ from typing import Any
 from numpy.typing import NDArray
 
 from qpsnn_codegen import storage
+from qpsnn_codegen.boards import Board, find_board, read_board
 from qpsnn_codegen.device.protocol import Hello
-from qpsnn_codegen.emit.folder import is_output_folder
+from qpsnn_codegen.emit.folder import BUILD_REPORT_NAME, is_output_folder
 from qpsnn_codegen.errors import DeviceError, ModelFileError
 from qpsnn_codegen.integer_network import IntegerNetwork
 from qpsnn_codegen.planning.layouts import layout_of
 from qpsnn_codegen.reference import check_inputs
 
 _REGENERATE = "generate the folder again"
+
+
+_NAME = re.compile(r"[A-Za-z0-9_-]+")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Build:
+    """An image, and the bytes of stack that it needs at most by its call graph."""
+
+    elf: Path
+    stack_bound: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -68,6 +81,29 @@ class FirmwareFolder:
         source = self.network.nodes[0]
         layout = layout_of(source, source.output_type(), self.network.timesteps)
         return [layout.pack(sample) for sample in check_inputs(self.network, inputs)]
+
+    def board(self, name: str, where: str = "--board") -> Board:
+        """A board by its name: the folder's own port, or one of this installation; raises :class:`BoardError`."""
+        own = self.path / "ports" / name
+        if _NAME.fullmatch(name) and (own / "board.toml").is_file():
+            return read_board(own)
+        return find_board(name, where)
+
+    def build_of(self, hello: Hello) -> Build | None:
+        """What ``build`` left in the folder for the device's board, if the device can be running that."""
+        if not _NAME.fullmatch(hello.board):
+            return None  # a device's word is no path
+        place = self.path / "build" / hello.board
+        elf = place / f"{self.name}.elf"
+        try:
+            report = json.loads((place / BUILD_REPORT_NAME).read_text(encoding="utf-8"))
+            same = (report["model_sha256"], report["trace"], report["sizes"]["stack"])
+            bound = int(report["stack_bound"])
+        except (OSError, ValueError, LookupError, TypeError, RecursionError):
+            return None
+        if same != (hello.digest, hello.traced, hello.stack_bytes) or not elf.is_file():
+            return None
+        return Build(elf=elf, stack_bound=bound)
 
     def check_device(self, hello: Hello, where: str) -> None:
         """Raises :class:`DeviceError` if the device runs another model than this folder's."""

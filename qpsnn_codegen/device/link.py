@@ -37,6 +37,8 @@ _GRACE_S = 0.3
 """How much longer to wait once something unreadable came: it may have been the answer."""
 _REASON = re.compile(r"(?:\[Errno -?\d+\] |\(\d+, ')([A-Z][^:')]*)")
 """The system's own words within one of pyserial's messages."""
+_PROBE_S = 2.0
+"""After this long without an answer, find out whether the device is still busy with the request."""
 _WRITE_S = 5.0
 _CHUNK = 4096
 
@@ -131,30 +133,55 @@ class Link:
         ours: set[int] = set()
         trouble = ""
         for attempt in range(attempts):
-            self._sequence = (self._sequence + 1) % 256
-            ours.add(self._sequence)
             self.statistics.retries += attempt > 0
-            self.send(Packet(type=kind, sequence=self._sequence, body=body).encode())
-            deadline = time.monotonic() + patience
-            last = attempt == attempts - 1
-            while (frame := self._receive(deadline)) is not None:
-                packet = self._understand(frame)
-                if isinstance(packet, str):
-                    trouble = packet
-                    # What was damaged may have been the answer: better to ask again soon.
-                    deadline = deadline if last else min(deadline, time.monotonic() + _GRACE_S)
-                elif packet.type == kind | RESPONSE and packet.sequence in ours:
-                    # An answer to an earlier attempt is as good: the request was the same.
-                    if packet.status != Status.OK:
-                        raise RefusalError(self.name, kind, packet.status)
-                    return packet.body
-                else:
-                    self.statistics.late += 1
+            ours.add(self._transmit(kind, body))
+            answer = self._await(kind, ours, patience, last=attempt == attempts - 1)
+            if isinstance(answer, Packet):
+                if answer.status != Status.OK:
+                    raise RefusalError(self.name, kind, answer.status)
+                return answer.body
+            trouble = answer or trouble
         raise DeviceError(
             self.name,
             f"no answer to {kind.name} in {attempts * patience:g} s" + (f" (but {trouble})" if trouble else ""),
             "check the port, its baud rate, and that the board runs this firmware",
         )
+
+    def _transmit(self, kind: Type, body: bytes = b"") -> int:
+        """Send a request once; its sequence number."""
+        self._sequence = (self._sequence + 1) % 256
+        self.send(Packet(type=kind, sequence=self._sequence, body=body).encode())
+        return self._sequence
+
+    def _await(self, kind: Type, ours: set[int], patience: float, *, last: bool) -> Packet | str:
+        """The answer to one of our tries, or when it is time for another, what went wrong, if that is known.
+
+        An answer to an earlier try is as good: the request was the same.
+        """
+        trouble = ""
+        probes: set[int] = set()
+        now = time.monotonic()
+        deadline, probe = now + patience, now + _PROBE_S
+        while True:
+            frame = self._receive(min(deadline, probe))
+            if frame is None:
+                if time.monotonic() >= deadline:
+                    return trouble
+                # A device answers in order. If it answers this first, it has nothing else to do.
+                probes.add(self._transmit(Type.ECHO))
+                probe += _PROBE_S
+                continue
+            packet = self._understand(frame)
+            if isinstance(packet, str):
+                trouble = packet
+                # What was damaged may have been the answer: better to ask again soon.
+                deadline = deadline if last else min(deadline, time.monotonic() + _GRACE_S)
+            elif packet.type == kind | RESPONSE and packet.sequence in ours:
+                return packet
+            elif packet.type == Type.ECHO | RESPONSE and packet.sequence in probes:
+                return trouble or "the device is idle"
+            else:
+                self.statistics.late += 1
 
     def send(self, data: bytes) -> None:
         """Put bytes on the line as they are; raises :class:`DeviceError`."""

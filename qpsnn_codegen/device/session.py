@@ -8,15 +8,17 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from qpsnn_codegen.boards import Board, all_boards
+from qpsnn_codegen.boards import Board
 from qpsnn_codegen.device.client import COMPUTE_S, Device
 from qpsnn_codegen.device.counting import Scale, scale_of
 from qpsnn_codegen.device.faults import describe, symbols
 from qpsnn_codegen.device.folder import FirmwareFolder
 from qpsnn_codegen.device.link import Link
 from qpsnn_codegen.device.protocol import Fault
+from qpsnn_codegen.errors import BoardError
 from qpsnn_codegen.toolchain.arm import Firmware, build_firmware
-from qpsnn_codegen.toolchain.emulator import emulate, emulated_machine
+from qpsnn_codegen.toolchain.emulator import QEMU, emulate, emulated_machine
+from qpsnn_codegen.toolchain.packages import find_tool
 
 BAUD = 115200
 _START_S = 20.0
@@ -29,13 +31,13 @@ class Session:
     """A device that runs the folder's model.
 
     Attributes:
-        board: what the device says it is; ``None`` if this installation does not know that board.
-        firmware: what was built, on an emulated board.
+        board: what the device says it is; ``None`` if nobody here knows that board.
+        stack_bound: bytes of stack that the image needs at most by its call graph; ``None`` if the image is not known.
     """
 
     device: Device
     board: Board | None
-    firmware: Firmware | None
+    stack_bound: int | None
 
     @property
     def scale(self) -> Scale:
@@ -70,9 +72,9 @@ def open_target(
         BoardError, ToolchainError: no such board, no emulator for it, or a tool that is missing or fails.
         DeviceError: as for :class:`Device`.
     """
-    for board in all_boards():
-        if board.name == target:
-            emulated_machine(board)  # before a build in vain
+    # Before a build in vain.
+    emulated_machine(folder.board(target, "--target"))
+    find_tool(QEMU)
     with tempfile.TemporaryDirectory(prefix="qpsnn-target-") as scratch:
         say(f"building for {target}")
         firmware = build_firmware(folder.path, target, trace=trace, checks=checks, build_dir=Path(scratch) / "build")
@@ -97,7 +99,7 @@ def run_firmware(folder: FirmwareFolder, firmware: Firmware, *, compute: float =
             explain=lambda fault: describe(fault, place),
         )
         folder.check_device(device.hello, url)
-        yield Session(device=device, board=firmware.board, firmware=firmware)
+        yield Session(device=device, board=firmware.board, stack_bound=firmware.stack_bound)
 
 
 @contextmanager
@@ -110,16 +112,17 @@ def open_port(folder: FirmwareFolder, port: str, *, baud: int = BAUD, compute: f
     with Link.open(port, baud=baud) as link:
         device = Device(link, compute=compute)
         folder.check_device(device.hello, port)
-        board = next((board for board in all_boards() if board.name == device.hello.board), None)
-        device.explain = _explainer(folder, device.hello.board)
-        yield Session(device=device, board=board, firmware=None)
+        try:
+            board = folder.board(device.hello.board)
+        except BoardError:
+            board = None
+        build = folder.build_of(device.hello)
+        if build is not None:
+            device.explain = _explainer(build.elf)
+        yield Session(device=device, board=board, stack_bound=build.stack_bound if build else None)
 
 
-def _explainer(folder: FirmwareFolder, board: str) -> Callable[[Fault], str] | None:
-    """Symbols of the folder's own build for this board, which is probably what was flashed."""
-    # The device's word is no path.
-    elf = folder.path / "build" / board / f"{folder.name}.elf"
-    if not board.isidentifier() or not elf.is_file():
-        return None
+def _explainer(elf: Path) -> Callable[[Fault], str]:
+    """By the symbols of the folder's own build, which is probably what was flashed."""
     place = symbols(elf)
     return lambda fault: f"{describe(fault, place)}, by the symbols of {elf}"

@@ -14,7 +14,10 @@ REPORT_VERSION = 1
 
 
 def summarize(plan: Plan, activity: Activity | None, options: str) -> dict[str, Any]:
-    """What ``report.json`` holds; key by key described in docs/c_api.md."""
+    """What ``report.json`` holds; key by key described in docs/c_api.md.
+
+    ``boards`` and ``targets`` are empty: :func:`~qpsnn_codegen.report.boards.boards_report` fills them.
+    """
     network = plan.network
     types = network.types()
     trace = []
@@ -52,6 +55,8 @@ def summarize(plan: Plan, activity: Activity | None, options: str) -> dict[str, 
         "operations": None if activity is None else sum(row["operations"] for row in rows if not row["static"]),
         "image_macs": sum(stage.dense_slots for stage in plan.stages if stage.static),
         "calibration_samples": 0 if activity is None else activity.samples,
+        "boards": [],
+        "targets": [],
         "certified": all(certificate.status == "certified" for certificate in network.certificates),
     }
 

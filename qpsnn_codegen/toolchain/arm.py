@@ -167,6 +167,9 @@ class _Job:
         )
         made = scratch / "build" / self.board.name
         images = {path.name: path.read_bytes() for path in sorted(made.glob(f"{self.needs.name}.*"))}
+        # The linker's notes name the objects where they were.
+        linked = f"{self.needs.name}.map"
+        images[linked] = images[linked].replace(f"{made}/".encode(), b"")
         loader = self.board.programming
         if loader is not None and loader.uf2_family is not None:
             binary = images[f"{self.needs.name}.bin"]

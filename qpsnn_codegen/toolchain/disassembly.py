@@ -25,13 +25,14 @@ class Code:
     """A function as disassembled.
 
     Attributes:
-        frame: bytes it pushes or subtracts from the stack pointer, added up: its real frame is not larger.
+        frame: bytes it pushes or subtracts from the stack pointer, added up: its real frame is not larger. None if
+            it moves the stack pointer by what is in a register.
         calls: addresses of functions it branches to.
         indirect: it calls through a register.
         new_stack: it sets the stack pointer to another stack.
     """
 
-    frame: int
+    frame: int | None
     calls: frozenset[int]
     indirect: bool
     new_stack: bool
@@ -41,7 +42,7 @@ def disassemble(elf: Path, functions: AbstractSet[int]) -> dict[int, Code]:
     """The functions that begin at these addresses, as the disassembler shows them.
 
     Raises:
-        ToolchainError: the disassembler is missing, or a function moves the stack pointer by what only it knows.
+        ToolchainError: the disassembler is missing or fails.
     """
     objdump = find_tool("arm-none-eabi-objdump")
     result = subprocess.run(
@@ -68,7 +69,7 @@ def parse(text: str, functions: AbstractSet[int]) -> dict[int, Code]:
 def _code(address: int, lines: list[tuple[str, str]], functions: AbstractSet[int]) -> Code:
     frame = 0
     calls: set[int] = set()
-    indirect = new_stack = False
+    indirect = new_stack = computed = False
     popped = "lr"
     for mnemonic, operands in lines:
         word = mnemonic.partition(".")[0]
@@ -76,11 +77,10 @@ def _code(address: int, lines: list[tuple[str, str]], functions: AbstractSet[int
             frame += _registers(operands)
         elif word in {"sub", "subw"} and operands.startswith("sp"):
             amount = re.search(r"#(\d+)", operands)
-            if amount is None:
-                raise ToolchainError(
-                    f"the function at {address:#x}", "has a stack frame of unknown size", "use fixed-size arrays"
-                )
-            frame += int(amount[1])
+            computed |= amount is None
+            frame += int(amount[1]) if amount else 0
+        elif word == "add" and re.match(r"sp, (sp, )?r", operands):
+            computed = True
         elif (word == "msr" and operands.upper().startswith("MSP,")) or (word == "mov" and operands.startswith("sp,")):
             new_stack = True
         elif word.startswith("st") and (writeback := re.search(r"\[sp, #-(\d+)\]!", operands)):
@@ -92,7 +92,7 @@ def _code(address: int, lines: list[tuple[str, str]], functions: AbstractSet[int
             calls.add(int(target[1], 16))
         popped = operands.strip("{}") if word == "pop" else "lr"
     calls &= functions - {address}
-    return Code(frame=frame, calls=frozenset(calls), indirect=indirect, new_stack=new_stack)
+    return Code(frame=None if computed else frame, calls=frozenset(calls), indirect=indirect, new_stack=new_stack)
 
 
 def _registers(operands: str) -> int:

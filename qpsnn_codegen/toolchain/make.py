@@ -40,6 +40,10 @@ def run_make(folder: Path, board: str, *, ports: Path, build: Path, trace: bool,
         BoardError: the image does not fit; says by how much.
         ToolchainError: a tool or the C library is missing, or a source is refused; has the first diagnostic.
     """
+    if re.search(r"\s", f"{ports}{build}"):
+        raise ToolchainError(
+            str(build), "has white space in its name, which make cannot handle", "set TMPDIR to another"
+        )
     make = find_tool("make")
     find_tool(f"{CROSS}gcc")
     variables = {

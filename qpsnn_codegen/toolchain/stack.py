@@ -164,7 +164,7 @@ def read_call_graph(image: Elf, objects: Path) -> CallGraph:
     functions = {}
     for key in set(names.values()):
         code = codes[symbols[key].address]
-        functions[key] = notes.function(key, code, names) if key in notes.frames else _library(code, by_address)
+        functions[key] = notes.function(key, code, names) if key in notes.frames else _library(key, code, by_address)
     return CallGraph(
         functions=functions,
         pointed=frozenset(pointed - {""}),
@@ -185,7 +185,7 @@ class Notes:
             if node := _NODE.match(line):
                 name = _title(node[1])
                 if node[3] not in {"static", "dynamic,bounded"}:
-                    raise ToolchainError(name, "has a stack frame of unknown size", "use fixed-size arrays")
+                    raise _unknown_frame(name)
                 self.frames[name] = max(int(node[2]), self.frames.get(name, 0))
             elif edge := _EDGE.match(line):
                 source, target = _title(edge[1]), _title(edge[2])
@@ -204,9 +204,15 @@ class Notes:
         )
 
 
-def _library(code: Code, by_address: Mapping[int, str]) -> Function:
+def _library(name: str, code: Code, by_address: Mapping[int, str]) -> Function:
+    if code.frame is None:
+        raise _unknown_frame(name)
     calls = frozenset(by_address[call] for call in code.calls)
     return Function(frame=code.frame, calls=calls, indirect=code.indirect, new_stack=code.new_stack)
+
+
+def _unknown_frame(name: str) -> ToolchainError:
+    return ToolchainError(name, "has a stack frame of unknown size", "use fixed-size arrays")
 
 
 def _title(title: str) -> str:
