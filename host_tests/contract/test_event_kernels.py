@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import replace
 
 import numpy as np
 import pytest
 
+from host_tests.golden.handmade import Sketch
 from host_tests.support.agreement import case_of, check_c, kernels_of, of_network
+from host_tests.support.builds import emit
 from host_tests.support.layers import Layers, all_kinds_of_inputs, counted_spikes, hits, tuned, with_neuron
 from qpsnn_codegen.integer_network import INT32_MAX, IntegerNetwork
 from qpsnn_codegen.kinds.conv import IntegerConv
 from qpsnn_codegen.kinds.neuron import IntegerNeuron
 from qpsnn_codegen.kinds.windows import Window
+from qpsnn_codegen.lowering import lower
 from qpsnn_codegen.planning.kernels.events import EventsKernel
 from qpsnn_codegen.planning.plan import make_plan
 
@@ -44,7 +48,7 @@ def is_narrow(kernel: EventsKernel) -> bool:
 @pytest.mark.parametrize("bits", BITS)
 def test_any_number_of_channels(bits: int, symmetric: bool) -> None:
     """Each reads the one before: so these are the numbers of inputs, too."""
-    layers = Layers(seed=bits).events(2, 3, 3)
+    layers = Layers(seed=bits + symmetric).events(2, 3, 3)
     for outputs in CHANNELS:
         layers.layer(outputs, bits, Window(kernel=(1, 2), padding=(0, 1)), symmetric=symmetric, fraction_bits=1)
     check_c(case_of(layers), ["events"] * len(CHANNELS))
@@ -253,6 +257,29 @@ def test_what_the_kernel_leaves_to_others() -> None:
     }
     assert {why: kernels_of(other)[0] for why, other in others.items()} == dict.fromkeys(others, "generic")
     assert kernels_of(changed(network, "neuron0", fraction_bits=12))[0] == "events"
+
+
+def test_potentials_are_no_spikes() -> None:
+    """A readout of potentials is a layer of neurons with a hard reset, too; it once got the kernel of spikes."""
+    sketch = Sketch(seed=1)
+    sketch.events((3, 2, 2))
+    sketch.conv("conv", 5, 4)
+    sketch.neuron("neuron")
+    sketch.flatten()
+    sketch.linear("fc", 3)
+    sketch.readout("last")
+    network = lower(sketch.network())
+    check_c(of_network(network, all_kinds_of_inputs(network)), ["events"])
+
+
+def test_constants_lie_on_words() -> None:
+    """They are read two words at a time, which an address in between would make a fault on a core."""
+    files = emit(make_plan(Layers(seed=1).events(3, 2, 2).layer(33, 4).network(), "net"))
+    text = files["net.c"]
+    assert isinstance(text, str)
+    arrays = re.findall(r"^static (.*)const (\w+) \w+\[\d+\] = \{$", text, re.MULTILINE)
+    assert ("_Alignas(4) ", "int16_t") in arrays
+    assert {alignment for alignment, _ in arrays} == {"_Alignas(4) "}
 
 
 @pytest.mark.parametrize(

@@ -130,7 +130,7 @@ def wide() -> Network:
     sketch.shortcut("widened", 1, 30, 1, source="lif1")
     sketch.max_pool("pool", Window(kernel=(1, 2)))
     sketch.shortcut("shifted", 1, 1, 0, source="pool")
-    sketch.conv("conv2", 34, 4, (2, 2), padding=(0, 0))
+    sketch.conv("conv2", 48, 4, (2, 2), padding=(0, 0))
     sketch.neuron("lif2", decay=0.5)
     sketch.average_pool("average")
     sketch.flatten()

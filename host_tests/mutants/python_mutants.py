@@ -14,6 +14,9 @@ import pytest
 from qpsnn_codegen.emit import c_model
 from qpsnn_codegen.kinds import add, conv, input, neuron, pools, readout, shortcut, windows  # noqa: A004 - the kind
 from qpsnn_codegen.planning import layouts
+from qpsnn_codegen.planning.kernels import lanes
+from qpsnn_codegen.planning.kernels.events import EventsKernel
+from qpsnn_codegen.planning.kernels.image import ImageKernel
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -136,6 +139,48 @@ EMITTER_MUTANTS: tuple[PythonMutant, ...] = (
         "c_fields",
         ("rest and threshold exchanged", '"int32_t", self.rest,', '"int32_t", self.threshold,'),
         ("reset by another name", "QPS_RESET_{self.reset.upper()}", "QPS_RESET_NONE"),
+    ),
+    *_mutants(
+        lanes,
+        "lane_channels",
+        ("halves of a group exchanged", "(0, GROUP // 2)", "(GROUP // 2, 0)"),
+        ("last channels in reverse", "tail < channels, tail, -1)", "tail < channels, tail, -1)[::-1]"),
+    ),
+    *_mutants(
+        lanes,
+        "pack_blocks",
+        ("rows by column first", ".transpose(2, 3, 1, 0)", ".transpose(3, 2, 1, 0)"),
+        ("blocks as single words", "// block * block", "* 0"),
+        ("codes of a word in the order of channels", "np.array(pairs)", "np.arange(per_word)"),
+    ),
+    *_mutants(
+        EventsKernel,
+        "_constants",
+        ("constants in the order of channels", "both[:, lanes]", "both[:, np.arange(len(lanes)) % self._channels]"),
+        (
+            "rest before threshold",
+            "[self.neuron.threshold, self.neuron.rest]",
+            "[self.neuron.rest, self.neuron.threshold]",
+        ),
+    ),
+    *_mutants(
+        EventsKernel,
+        "describe",
+        ("multiplier of the codes left out", "neuron.fraction_bits + conv.multiplier - 1", "neuron.fraction_bits"),
+        ("zero point without fraction bits", "conv.zero_point << neuron.fraction_bits", "conv.zero_point"),
+        ("tile turned around", "tile = tile_of(self.pool)", "tile = tile_of(self.pool)[::-1]"),
+    ),
+    *_mutants(
+        ImageKernel,
+        "_packed",
+        ("rows of an image by column first", ".transpose(2, 3, 1, 0)", ".transpose(3, 2, 1, 0)"),
+        ("second code too low", "<< np.uint32(24)", "<< np.uint32(23)"),
+    ),
+    *_mutants(
+        ImageKernel,
+        "quiet",
+        ("quiet one too far", "return low", "return low + 1"),
+        ("first timestep decides", "range(self.candidate.timesteps)", "range(1)"),
     ),
 )
 """Changes of what is written: the C then disagrees with the reference."""

@@ -26,52 +26,52 @@
 #include "golden_events_internal.h"
 
 /* a spike needs w above this */
-static const int32_t lif1_threshold[6] = {
+static _Alignas(4) const int32_t lif1_threshold[6] = {
     567, 394, 602, 896, 636, 439,
 };
 
 /* w at the start and after a hard reset */
-static const int32_t lif1_rest[6] = {
+static _Alignas(4) const int32_t lif1_rest[6] = {
     0, 0, 0, 0, 0, 0,
 };
 
 /* what a soft reset subtracts */
-static const int32_t lif1_drop[6] = {
+static _Alignas(4) const int32_t lif1_drop[6] = {
     568, 395, 603, 896, 636, 439,
 };
 
 /* a spike needs w above this */
-static const int32_t lif2_threshold[5] = {
+static _Alignas(4) const int32_t lif2_threshold[5] = {
     175841212, 65952663, -131162555, -87116893, -267565705,
 };
 
 /* w at the start and after a hard reset */
-static const int32_t lif2_rest[5] = {
+static _Alignas(4) const int32_t lif2_rest[5] = {
     83887859, -5688825, -178184807, -112086040, -331615976,
 };
 
 /* what a soft reset subtracts */
-static const int32_t lif2_drop[5] = {
+static _Alignas(4) const int32_t lif2_drop[5] = {
     91953354, 71641488, 47022252, 24969147, 64050271,
 };
 
 /* a spike needs w above this */
-static const int32_t lif3_threshold[3] = {
+static _Alignas(4) const int32_t lif3_threshold[3] = {
     352, 989, 421,
 };
 
 /* w at the start and after a hard reset */
-static const int32_t lif3_rest[3] = {
+static _Alignas(4) const int32_t lif3_rest[3] = {
     -1930, -784, -713,
 };
 
 /* what a soft reset subtracts */
-static const int32_t lif3_drop[3] = {
+static _Alignas(4) const int32_t lif3_drop[3] = {
     2287, 1774, 1135,
 };
 
 /* bias of each class, over the window */
-static const int32_t logits_offset[3] = {
+static _Alignas(4) const int32_t logits_offset[3] = {
     0, 0, 0,
 };
 

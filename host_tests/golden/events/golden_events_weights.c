@@ -6,7 +6,7 @@
 #include "golden_events_internal.h"
 
 /* conv1: rows [ky 3][kx 3][input 34], each the 4-bit codes of 3 outputs, lowest bits first */
-QPS_WEIGHTS_SECTION const uint8_t golden_events_weights_conv1[612] = {
+QPS_WEIGHTS_SECTION _Alignas(4) const uint8_t golden_events_weights_conv1[612] = {
     0xc6,0x02,
     0x08,0x0b,
     0x35,0x03,
@@ -316,7 +316,7 @@ QPS_WEIGHTS_SECTION const uint8_t golden_events_weights_conv1[612] = {
 };
 
 /* conv2: rows [ky 2][kx 2][input 6], each the 2-bit codes of 5 outputs, lowest bits first */
-QPS_WEIGHTS_SECTION const uint8_t golden_events_weights_conv2[48] = {
+QPS_WEIGHTS_SECTION _Alignas(4) const uint8_t golden_events_weights_conv2[48] = {
     0x54,0x00,
     0x7b,0x03,
     0x49,0x01,
@@ -344,7 +344,7 @@ QPS_WEIGHTS_SECTION const uint8_t golden_events_weights_conv2[48] = {
 };
 
 /* fc: rows [ky 1][kx 1][input 5], each the 4-bit codes of 3 outputs, lowest bits first */
-QPS_WEIGHTS_SECTION const uint8_t golden_events_weights_fc[10] = {
+QPS_WEIGHTS_SECTION _Alignas(4) const uint8_t golden_events_weights_fc[10] = {
     0xfb,0x0a,
     0x34,0x0e,
     0x64,0x0a,

@@ -4,143 +4,95 @@
  * Options: --name golden_image --timesteps 4 --weights-in c --input-bits 16
  *
  * Arena: bytes first ... last, stages that need it, contents
- *   0 ... 576, stages 0 to 1: lif1, [t][y][x] groups of 1 32-bit words, bit c % 32 of word c / 32 is channel c
- *   576 ... 624, stages 0 to 0: lif1/scratch, scratch
- *   576 ... 720, stages 1 to 2: pool1, [t][y][x] groups of 1 32-bit words, bit c % 32 of word c / 32 is channel c
- *   0 ... 144, stages 2 to 3: lif2, [t][y][x] groups of 1 32-bit words, bit c % 32 of word c / 32 is channel c
- *   144 ... 200, stages 2 to 2: lif2/scratch, scratch
- *   144 ... 288, stages 3 to 4: lif3, [t][y][x] groups of 1 32-bit words, bit c % 32 of word c / 32 is channel c
- *   288 ... 320, stages 3 to 3: lif3/scratch, scratch
- *   0 ... 16, stages 4 to 4: logits/scratch, scratch
+ *   188 ... 332, stages 0 to 1: pool1, [t][y][x] groups of 1 32-bit words, bit c % 32 of word c / 32 is channel c
+ *   0 ... 52, stages 0 to 0: pool1/scratch, scratch
+ *   332 ... 476, stages 1 to 2: lif2, [t][y][x] groups of 1 32-bit words, bit c % 32 of word c / 32 is channel c
+ *   0 ... 188, stages 1 to 1: lif2/scratch, scratch
+ *   160 ... 304, stages 2 to 3: lif3, [t][y][x] groups of 1 32-bit words, bit c % 32 of word c / 32 is channel c
+ *   0 ... 160, stages 2 to 2: lif3/scratch, scratch
+ *   0 ... 16, stages 3 to 3: logits/scratch, scratch
  */
 #include "golden_image.h"
 
 #include <string.h>
 
 #include "runtime/qps_conv.h"
-#include "runtime/qps_neuron.h"
-#include "runtime/qps_pool.h"
+#include "runtime/qps_events.h"
+#include "runtime/qps_image.h"
 #include "runtime/qps_readout.h"
 #include "runtime/qps_trace.h"
 #include "golden_image_internal.h"
 
-/* a spike needs w above this */
-static const int32_t lif1_threshold[6] = {
-    113095, 172891, -11811, 135633, 128688, 15909,
+/* quiet, threshold and rest of every channel */
+static _Alignas(4) const int32_t lif1_neurons[18] = {
+    7635, 113095, -23089, 11365, 172891, 38508, -273, -11811, -123587, 8903, 135633, 33335, 8526,
+    128688, 12662, 1316, 15909, -61353,
 };
 
-/* w at the start and after a hard reset */
-static const int32_t lif1_rest[6] = {
-    -23089, 38508, -123587, 33335, 12662, -61353,
+/* threshold and rest in the order of the sums, pair by pair */
+static _Alignas(4) const int16_t lif2_neurons[16] = {
+    -30, 971, -293, -34, 154, 208, -144, -171, 353, 219, -79, 5, 400, 0, -31, 0,
 };
 
-/* a spike needs w above this */
-static const int32_t lif2_threshold[7] = {
-    -30, 971, 154, 208, 353, 219, 400,
-};
-
-/* w at the start and after a hard reset */
-static const int32_t lif2_rest[7] = {
-    -293, -34, -144, -171, -79, 5, -31,
-};
-
-/* a spike needs w above this */
-static const int32_t lif3_threshold[4] = {
-    4, 4, 3, 5,
-};
-
-/* w at the start and after a hard reset */
-static const int32_t lif3_rest[4] = {
-    0, -1, -1, 0,
+/* threshold and rest in the order of the sums, pair by pair */
+static _Alignas(4) const int16_t lif3_neurons[8] = {
+    4, 4, 0, -1, 3, 5, -1, 0,
 };
 
 /* scale of each class, 2^-16 */
-static const int32_t logits_multiplier[4] = {
+static _Alignas(4) const int32_t logits_multiplier[4] = {
     55211, 65536, 64747, 28645,
 };
 
 /* bias of each class, over the window */
-static const int32_t logits_offset[4] = {
+static _Alignas(4) const int32_t logits_offset[4] = {
     293, 116, -297, -408,
 };
 
-/* conv1: proven -128265 <= value <= 90525 */
-static const qps_conv_t conv1_conv = {
+/* lif1: certified; conv1: proven -128265 <= value <= 90525 */
+static const qps_image_t lif1_layer = {
     .input = {.channels = 1U, .height = 6U, .width = 6U, .timesteps = 1U, .format = QPS_MAP_IMAGE_U8},
     .window = {.kernel_height = 3U, .kernel_width = 3U, .stride_height = 1U, .stride_width = 1U, .padding_height = 1U, .padding_width = 1U, .dilation_height = 1U, .dilation_width = 1U},
     .codes = &golden_image_weights_conv1[0],
-    .row_bytes = 6U,
-    .groups = 1U,
-    .group_inputs = 1U,
-    .group_outputs = 6U,
-    .bits = 8U,
+    .neurons = lif1_neurons,
+    .output = {.channels = 6U, .height = 3U, .width = 3U, .timesteps = 4U, .format = QPS_MAP_SPIKES},
+    .height = 6U,
+    .width = 6U,
+    .row_bytes = 16U,
+    .trace = 0U,
+    .pool_height = 2U,
+    .pool_width = 2U,
     .multiplier = 1U,
     .zero_point = 128U,
+    .decay_shift = 1U,
+    .fraction_bits = 3U,
 };
 
-/* lif1: certified */
-static const qps_spiking_t lif1_layer = {
-    .source = {qps_conv_fill, &conv1_conv},
-    .neuron = {.threshold = lif1_threshold, .rest = lif1_rest, .drop = NULL, .bias = NULL, .gain = NULL, .decay_multiplier = 0, .decay_rounding = 0, .decay_shift = 1U, .fraction_bits = 3U, .reset = QPS_RESET_HARD},
-    .output = {.channels = 6U, .height = 6U, .width = 6U, .timesteps = 4U, .format = QPS_MAP_SPIKES},
-    .shortcut = {0},
-    .static_current = 1U,
-    .trace = 0U,
-};
-
-/* pool1: proven 0 <= value <= 1 */
-static const qps_pool_t pool1_pool = {
-    .input = {.channels = 6U, .height = 6U, .width = 6U, .timesteps = 4U, .format = QPS_MAP_SPIKES},
-    .output = {.channels = 6U, .height = 3U, .width = 3U, .timesteps = 4U, .format = QPS_MAP_SPIKES},
-    .window = {.kernel_height = 2U, .kernel_width = 2U, .stride_height = 2U, .stride_width = 2U, .padding_height = 0U, .padding_width = 0U, .dilation_height = 1U, .dilation_width = 1U},
-    .mode = QPS_POOL_MAX,
-};
-
-/* conv2: proven -282 <= value <= 258 */
-static const qps_conv_t conv2_conv = {
+/* lif2: certified; conv2: proven -282 <= value <= 258 */
+static const qps_events_t lif2_layer = {
     .input = {.channels = 6U, .height = 3U, .width = 3U, .timesteps = 4U, .format = QPS_MAP_SPIKES},
     .window = {.kernel_height = 3U, .kernel_width = 3U, .stride_height = 1U, .stride_width = 1U, .padding_height = 1U, .padding_width = 1U, .dilation_height = 1U, .dilation_width = 1U},
-    .codes = &golden_image_weights_conv2[0],
-    .row_bytes = 4U,
-    .groups = 1U,
-    .group_inputs = 6U,
-    .group_outputs = 7U,
-    .bits = 4U,
-    .multiplier = 2U,
-    .zero_point = 15U,
-};
-
-/* lif2: certified */
-static const qps_spiking_t lif2_layer = {
-    .source = {qps_conv_fill, &conv2_conv},
-    .neuron = {.threshold = lif2_threshold, .rest = lif2_rest, .drop = NULL, .bias = NULL, .gain = NULL, .decay_multiplier = 0, .decay_rounding = 0, .decay_shift = 1U, .fraction_bits = 3U, .reset = QPS_RESET_HARD},
+    .rows = {.codes = &golden_image_weights_conv2[0], .rows = 54U, .words = 1U, .bits = 4U},
+    .lif = {.narrow = lif2_neurons, .channels = 7U, .packed_limit = 136U, .event_cost = 120U, .decay_shift = 1U, .sum_shift = 4U},
     .output = {.channels = 7U, .height = 3U, .width = 3U, .timesteps = 4U, .format = QPS_MAP_SPIKES},
-    .shortcut = {0},
-    .static_current = 0U,
+    .height = 3U,
+    .width = 3U,
+    .pool_height = 1U,
+    .pool_width = 1U,
     .trace = 1U,
 };
 
-/* conv3: proven -9 <= value <= 12 */
-static const qps_conv_t conv3_conv = {
+/* lif3: certified; conv3: proven -9 <= value <= 12 */
+static const qps_events_t lif3_layer = {
     .input = {.channels = 7U, .height = 3U, .width = 3U, .timesteps = 4U, .format = QPS_MAP_SPIKES},
     .window = {.kernel_height = 1U, .kernel_width = 1U, .stride_height = 1U, .stride_width = 1U, .padding_height = 0U, .padding_width = 0U, .dilation_height = 1U, .dilation_width = 1U},
-    .codes = &golden_image_weights_conv3[0],
-    .row_bytes = 1U,
-    .groups = 1U,
-    .group_inputs = 7U,
-    .group_outputs = 4U,
-    .bits = 2U,
-    .multiplier = 2U,
-    .zero_point = 3U,
-};
-
-/* lif3: certified */
-static const qps_spiking_t lif3_layer = {
-    .source = {qps_conv_fill, &conv3_conv},
-    .neuron = {.threshold = lif3_threshold, .rest = lif3_rest, .drop = NULL, .bias = NULL, .gain = NULL, .decay_multiplier = 0, .decay_rounding = 0, .decay_shift = 1U, .fraction_bits = 1U, .reset = QPS_RESET_HARD},
+    .rows = {.codes = &golden_image_weights_conv3[0], .rows = 7U, .words = 1U, .bits = 2U},
+    .lif = {.narrow = lif3_neurons, .channels = 4U, .packed_limit = 2731U, .event_cost = 6U, .decay_shift = 1U, .sum_shift = 2U},
     .output = {.channels = 4U, .height = 3U, .width = 3U, .timesteps = 4U, .format = QPS_MAP_SPIKES},
-    .shortcut = {0},
-    .static_current = 0U,
+    .height = 3U,
+    .width = 3U,
+    .pool_height = 1U,
+    .pool_width = 1U,
     .trace = 2U,
 };
 
@@ -180,21 +132,18 @@ qps_status_t golden_image_run(golden_image_t *net, const uint8_t *image, int32_t
     if (net == NULL || input == NULL || logits == NULL) {
         return QPS_ERROR_NULL;
     }
-    /* 0: conv1 + lif1 */
+    /* 0: conv1 + lif1 + pool1 */
     qps_trace_stage(0U);
-    qps_spiking_run(&lif1_layer, input, NULL, &net->arena[0], (int32_t *)&net->arena[144]);
-    /* 1: pool1 */
+    qps_image_run(&lif1_layer, input, &net->arena[47], (int32_t *)&net->arena[0]);
+    /* 1: conv2 + lif2 */
     qps_trace_stage(1U);
-    qps_pool_run(&pool1_pool, &net->arena[0], &net->arena[144]);
-    /* 2: conv2 + lif2 */
+    qps_events_run(&lif2_layer, &net->arena[47], &net->arena[83], (int32_t *)&net->arena[0]);
+    /* 2: conv3 + lif3 */
     qps_trace_stage(2U);
-    qps_spiking_run(&lif2_layer, &net->arena[144], NULL, &net->arena[0], (int32_t *)&net->arena[36]);
-    /* 3: conv3 + lif3 */
+    qps_events_run(&lif3_layer, &net->arena[83], &net->arena[40], (int32_t *)&net->arena[0]);
+    /* 3: fc + logits */
     qps_trace_stage(3U);
-    qps_spiking_run(&lif3_layer, &net->arena[0], NULL, &net->arena[36], (int32_t *)&net->arena[72]);
-    /* 4: fc + logits */
+    qps_sum_readout_run(&logits_layer, &net->arena[40], logits, (int32_t *)&net->arena[0]);
     qps_trace_stage(4U);
-    qps_sum_readout_run(&logits_layer, &net->arena[36], logits, (int32_t *)&net->arena[0]);
-    qps_trace_stage(5U);
     return QPS_OK;
 }

@@ -27,7 +27,7 @@
 #include "golden_residual_internal.h"
 
 /* normalized value of each byte, per channel */
-static const int16_t input_table_values[512] = {
+static _Alignas(4) const int16_t input_table_values[512] = {
     -12305, -12128, -11951, -11774, -11598, -11421, -11244, -11067, -10891, -10714, -10537, -10360,
     -10184, -10007, -9830, -9653, -9477, -9300, -9123, -8946, -8770, -8593, -8416, -8239, -8063, -7886,
     -7709, -7532, -7355, -7179, -7002, -6825, -6648, -6472, -6295, -6118, -5941, -5765, -5588, -5411,
@@ -66,57 +66,57 @@ static const int16_t input_table_values[512] = {
 };
 
 /* a spike needs w above this */
-static const int32_t stem_if_threshold[4] = {
+static _Alignas(4) const int32_t stem_if_threshold[4] = {
     8379023, 5755386, 12976888, 6146481,
 };
 
 /* w at the start and after a hard reset */
-static const int32_t stem_if_rest[4] = {
+static _Alignas(4) const int32_t stem_if_rest[4] = {
     0, 0, 0, 0,
 };
 
 /* added at every timestep */
-static const int32_t stem_if_bias[4] = {
+static _Alignas(4) const int32_t stem_if_bias[4] = {
     1120589, -2148811, 2420203, 2268936,
 };
 
 /* a spike needs w above this */
-static const int32_t if_threshold[6] = {
+static _Alignas(4) const int32_t if_threshold[6] = {
     178, 512, 535, 568, 272, 293,
 };
 
 /* w at the start and after a hard reset */
-static const int32_t if_rest[6] = {
+static _Alignas(4) const int32_t if_rest[6] = {
     0, 0, 0, 0, 0, 0,
 };
 
 /* added at every timestep */
-static const int32_t if_bias[6] = {
+static _Alignas(4) const int32_t if_bias[6] = {
     76, -79, 17, 198, 101, 86,
 };
 
 /* weight of the shortcut */
-static const int32_t if_gain[6] = {
+static _Alignas(4) const int32_t if_gain[6] = {
     179, 512, 537, 568, 273, 293,
 };
 
 /* a spike needs w above this */
-static const int32_t potential_threshold[3] = {
+static _Alignas(4) const int32_t potential_threshold[3] = {
     2147483647, 2147483647, 2147483647,
 };
 
 /* w at the start and after a hard reset */
-static const int32_t potential_rest[3] = {
+static _Alignas(4) const int32_t potential_rest[3] = {
     66459118, 24963171, -165413965,
 };
 
 /* scale of each class, 2^-16 */
-static const int32_t potential_multiplier[3] = {
+static _Alignas(4) const int32_t potential_multiplier[3] = {
     26258, 65536, 58155,
 };
 
 /* bias of each class, over the window */
-static const int32_t potential_offset[3] = {
+static _Alignas(4) const int32_t potential_offset[3] = {
     -26627382, -24963171, 146783443,
 };
 

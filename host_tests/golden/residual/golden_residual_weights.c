@@ -6,7 +6,7 @@
 #include "golden_residual_internal.h"
 
 /* stem: rows [ky 3][kx 3][input 2], each the 8-bit codes of 4 outputs, lowest bits first */
-QPS_WEIGHTS_SECTION const uint8_t golden_residual_weights_stem[72] = {
+QPS_WEIGHTS_SECTION _Alignas(4) const uint8_t golden_residual_weights_stem[72] = {
     0xbb,0x1f,0xbc,0x84,
     0x9e,0xcc,0x45,0x52,
     0x95,0xd2,0x3b,0xae,
@@ -28,7 +28,7 @@ QPS_WEIGHTS_SECTION const uint8_t golden_residual_weights_stem[72] = {
 };
 
 /* conv: rows [ky 3][kx 3][input 4], each the 4-bit codes of 6 outputs, lowest bits first */
-QPS_WEIGHTS_SECTION const uint8_t golden_residual_weights_conv[108] = {
+QPS_WEIGHTS_SECTION _Alignas(4) const uint8_t golden_residual_weights_conv[108] = {
     0x4f,0xd0,0x44,
     0x04,0xfe,0x36,
     0xa0,0xbe,0xeb,
@@ -68,7 +68,7 @@ QPS_WEIGHTS_SECTION const uint8_t golden_residual_weights_conv[108] = {
 };
 
 /* fc: rows [ky 1][kx 1][input 6], each the 8-bit codes of 3 outputs, lowest bits first */
-QPS_WEIGHTS_SECTION const uint8_t golden_residual_weights_fc[18] = {
+QPS_WEIGHTS_SECTION _Alignas(4) const uint8_t golden_residual_weights_fc[18] = {
     0xb8,0x0b,0x16,
     0xce,0x69,0xa0,
     0x18,0x0b,0xaa,
