@@ -1,7 +1,7 @@
 """The networks performance is measured on: the shapes A to E others are measured on too, as QP-SNNs.
 
-Weights are random codes, unless a trained model is given; biases are calibrated on images made here, so that every hidden
-layer spikes at a chosen rate: what a layer costs depends on its shape, its bits and its spikes, not on what it has learned.
+Weights are random codes; biases are calibrated on images made here, so that every hidden layer spikes at a chosen rate:
+what a layer costs depends on its shape, its bits and its spikes, not on what it has learned.
 """
 
 from __future__ import annotations
@@ -111,7 +111,9 @@ class _Builder:
         )
         for index, layer in enumerate(self._benchmark.layers):
             if layer == "M":
-                self._append(MaxPool(name=f"pool{index}", inputs=self._last, window=Window(kernel=(2, 2), stride=(2, 2))))
+                self._append(
+                    MaxPool(name=f"pool{index}", inputs=self._last, window=Window(kernel=(2, 2), stride=(2, 2)))
+                )
             elif layer == "A":
                 self._append(
                     AveragePool(name=f"pool{index}", inputs=self._last, window=Window(kernel=(2, 2), stride=(2, 2)))

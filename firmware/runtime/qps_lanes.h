@@ -9,6 +9,10 @@
 
 #include "qps_types.h"
 
+#if defined(__BYTE_ORDER__) && __BYTE_ORDER__ != __ORDER_LITTLE_ENDIAN__
+#error "lanes are read back as halves of a word: little-endian cores only"
+#endif
+
 /* Cores with the DSP extension widen and add in one instruction. */
 #if defined(__ARM_FEATURE_SIMD32) && !defined(QPS_NO_DSP)
 #define QPS_DSP 1

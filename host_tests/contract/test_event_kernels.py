@@ -48,7 +48,7 @@ def is_narrow(kernel: EventsKernel) -> bool:
 @pytest.mark.parametrize("bits", BITS)
 def test_any_number_of_channels(bits: int, symmetric: bool) -> None:
     """Each reads the one before: so these are the numbers of inputs, too."""
-    layers = Layers(seed=bits + symmetric).events(2, 3, 3)
+    layers = Layers(seed=22 + bits).events(2, 3, 3)
     for outputs in CHANNELS:
         layers.layer(outputs, bits, Window(kernel=(1, 2), padding=(0, 1)), symmetric=symmetric, fraction_bits=1)
     check_c(case_of(layers), ["events"] * len(CHANNELS))
@@ -203,7 +203,7 @@ WINDOWS = {
 }
 
 
-@pytest.mark.parametrize("channels", [1, 32, 33, 64])
+@pytest.mark.parametrize("channels", [33, 64])
 @pytest.mark.parametrize("window", WINDOWS)
 def test_any_window(window: str, channels: int) -> None:
     """Channels that fill their words lie next to those of the next pixel, others do not."""
