@@ -228,8 +228,8 @@ class TestAgain:
         assert "compile" not in make()
         (own / "app/qps_frame.c").touch()
         assert re.findall(r"compile +(\S+)", make()) == ["app/qps_frame.c"]
-        (own / "runtime/qps_pool.h").touch()
-        assert set(re.findall(r"compile +(\S+)", make())) == {"net.c", "runtime/qps_pool.c"}
+        (own / "runtime/qps_events.h").touch()
+        assert set(re.findall(r"compile +(\S+)", make())) == {"net.c", "runtime/qps_events.c"}
         assert make("TRACE=0").count("compile") > 10
         binary = (own / "build/microbit/net.bin").read_bytes()
         assert list((own / "build/microbit/objects").rglob("*.su"))
@@ -262,7 +262,7 @@ class TestRefusals:
         """C that was edited by hand, or a generator that miscounts."""
         edits = {
             "weights": ("net_weights.c", "net_internal.h", r"(uint8_t net_weights_\w+\[)(\d+)"),
-            "constants": ("net.c", "net.c", r"(int32_t \w+_threshold\[)(\d+)"),
+            "constants": ("net.c", "net.c", r"(int\d+_t \w+_neurons\[)(\d+)"),
             "arena": ("net.h", "net.h", r"(uint32_t arena\[|_ARENA_BYTES )(\d+)"),
         }
         *files, pattern = edits[what]
@@ -296,7 +296,7 @@ class TestRefusals:
         own = tmp_path / "own"
         qpsnn_codegen.compile(NETWORKS["image"](), name="net", boards=["microbit"]).write(own)
         script = own / "ports/microbit/memory.ld"
-        small = re.sub(rf"({memory} .*LENGTH = )\w+", r"\g<1>0x00000C00", script.read_text())
+        small = re.sub(rf"({memory} .*LENGTH = )\w+", r"\g<1>0x00000800", script.read_text())
         assert small != script.read_text()
         script.write_text(small)
         with pytest.raises(
