@@ -20,6 +20,8 @@ from qpsnn_codegen.lowering import lower
 from qpsnn_codegen.planning.kernels.events import EventsKernel
 from qpsnn_codegen.planning.plan import make_plan
 
+pytestmark = pytest.mark.slow
+
 BITS = (2, 4, 8)
 CHANNELS = (1, 3, 7, 8, 31, 32, 33, 35, 64, 65, 100)
 AROUND = Window(kernel=(3, 3), padding=(1, 1))

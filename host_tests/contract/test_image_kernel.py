@@ -16,6 +16,8 @@ from qpsnn_codegen.kinds.input import Lookup
 from qpsnn_codegen.kinds.neuron import IntegerNeuron
 from qpsnn_codegen.kinds.windows import Window
 
+pytestmark = pytest.mark.slow
+
 AROUND = Window(kernel=(3, 3), padding=(1, 1))
 
 

@@ -11,6 +11,8 @@ import pytest
 from host_tests.errors.command import Workplace, call_limited, call_ok
 from qpsnn_codegen.boards import all_boards
 
+pytestmark = pytest.mark.slow
+
 
 def test_a_board_that_nobody_knows(workplace: Workplace) -> None:
     names = tuple(board.name for board in all_boards())
