@@ -10,11 +10,8 @@ from numpy.typing import NDArray
 
 from qpsnn_codegen.emit.c_model import CLayer
 from qpsnn_codegen.integer_network import IntegerNode
-from qpsnn_codegen.kinds.conv import IntegerConv
-from qpsnn_codegen.kinds.neuron import IntegerNeuron
-from qpsnn_codegen.kinds.pools import MapPool
-from qpsnn_codegen.planning.kernels.base import Candidate, Kernel
-from qpsnn_codegen.planning.kernels.fusing import layer_parts, tile_of
+from qpsnn_codegen.planning.kernels.base import Candidate
+from qpsnn_codegen.planning.kernels.fusing import LayerKernel, layer_parts, tile_of
 from qpsnn_codegen.planning.kernels.lanes import lane_channels, pack_blocks, row_words
 
 if TYPE_CHECKING:
@@ -28,14 +25,10 @@ _MAX_ROWS = 2**16 - 1
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class EventsKernel(Kernel):
+class EventsKernel(LayerKernel):
     """``qps_events_run``."""
 
     name: ClassVar[str] = "events"
-
-    conv: IntegerConv
-    neuron: IntegerNeuron
-    pool: MapPool | None
 
     @classmethod
     def fit(cls, candidate: Candidate) -> Self | None:
@@ -58,16 +51,8 @@ class EventsKernel(Kernel):
         return cls(candidate=candidate, conv=conv, neuron=neuron, pool=pool)
 
     @property
-    def _channels(self) -> int:
-        return len(self.conv.codes)
-
-    @property
     def _sum_words(self) -> int:
         return row_words(self._channels, self.conv.bits) * 16 // self.conv.bits
-
-    @property
-    def _rows(self) -> int:
-        return int(np.prod(self.conv.codes.shape[1:]))
 
     @property
     def scratch_words(self) -> int:

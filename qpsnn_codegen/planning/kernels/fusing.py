@@ -2,11 +2,33 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
+import numpy as np
+
 from qpsnn_codegen.kinds.conv import IntegerConv
 from qpsnn_codegen.kinds.neuron import IntegerNeuron
 from qpsnn_codegen.kinds.pools import MapPool
 from qpsnn_codegen.kinds.readout import LastReadout
-from qpsnn_codegen.planning.kernels.base import Candidate
+from qpsnn_codegen.planning.kernels.base import Candidate, Kernel
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LayerKernel(Kernel):
+    """A kernel for such a stage."""
+
+    conv: IntegerConv
+    neuron: IntegerNeuron
+    pool: MapPool | None
+
+    @property
+    def _channels(self) -> int:
+        return len(self.conv.codes)
+
+    @property
+    def _rows(self) -> int:
+        """Of weights: one for each input under the window."""
+        return int(np.prod(self.conv.codes.shape[1:]))
 
 
 def layer_parts(candidate: Candidate) -> tuple[IntegerConv, IntegerNeuron, MapPool | None] | None:

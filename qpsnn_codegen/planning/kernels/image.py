@@ -10,11 +10,8 @@ from numpy.typing import NDArray
 
 from qpsnn_codegen.emit.c_model import CLayer
 from qpsnn_codegen.integer_network import IntegerNode, Integers
-from qpsnn_codegen.kinds.conv import IntegerConv
-from qpsnn_codegen.kinds.neuron import IntegerNeuron
-from qpsnn_codegen.kinds.pools import MapPool
-from qpsnn_codegen.planning.kernels.base import Candidate, Kernel
-from qpsnn_codegen.planning.kernels.fusing import layer_parts, tile_of
+from qpsnn_codegen.planning.kernels.base import Candidate
+from qpsnn_codegen.planning.kernels.fusing import LayerKernel, layer_parts, tile_of
 from qpsnn_codegen.planning.layouts import layout_of
 
 if TYPE_CHECKING:
@@ -27,14 +24,10 @@ _MAX_CODES = 2**14
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class ImageKernel(Kernel):
+class ImageKernel(LayerKernel):
     """``qps_image_run``."""
 
     name: ClassVar[str] = "image"
-
-    conv: IntegerConv
-    neuron: IntegerNeuron
-    pool: MapPool | None
 
     @classmethod
     def fit(cls, candidate: Candidate) -> Self | None:
@@ -54,21 +47,17 @@ class ImageKernel(Kernel):
 
     @property
     def _row_words(self) -> int:
-        return _filled(len(self.conv.codes)) // 2
-
-    @property
-    def _rows(self) -> int:
-        return int(np.prod(self.conv.codes.shape[1:]))
+        return _filled(self._channels) // 2
 
     @property
     def scratch_words(self) -> int:
-        return self.candidate.timesteps * -(-len(self.conv.codes) // 32) + self._rows
+        return self.candidate.timesteps * -(-self._channels // 32) + self._rows
 
     def weight_bytes(self, part: IntegerNode) -> int:
         return 4 * self._rows * self._row_words if part is self.conv else 0
 
     def constant_bytes(self, part: IntegerNode) -> int:
-        return 12 * len(self.conv.codes) if part is self.neuron else 0
+        return 12 * self._channels if part is self.neuron else 0
 
     def _packed(self) -> NDArray[np.uint8]:
         rows = self.conv.codes.transpose(2, 3, 1, 0).reshape(self._rows, -1).astype(np.uint32)
