@@ -101,12 +101,12 @@ QPS_ALONE static uint16_t *qps_list_events(const qps_view_t *view, const uint32_
 void qps_events_run(const qps_events_t *layer, const void *input, uint32_t *output, int32_t *scratch)
 {
     const uint32_t timesteps = layer->output.timesteps;
-    const uint32_t sum_words = qps_rows_sums(&layer->rows);
+    const uint32_t groups = qps_rows_groups(&layer->rows);
     const uint32_t frame_words =
         (uint32_t)layer->input.height * layer->input.width * qps_spike_words(layer->input.channels);
     uint32_t *const sums = (uint32_t *)scratch;
-    int32_t *const membranes = timesteps > QPS_STEPS ? scratch + QPS_STEPS * sum_words : NULL;
-    uint32_t *const spikes = sums + QPS_STEPS * sum_words + (membranes != NULL ? 2U * sum_words : 0U);
+    int32_t *const membranes = timesteps > QPS_STEPS ? scratch + groups * QPS_GROUP_SUMS : NULL;
+    uint32_t *const spikes = sums + groups * (QPS_GROUP_SUMS + (membranes != NULL ? 2U * QPS_PAIRS : 0U));
     uint16_t *const list = (uint16_t *)(void *)(spikes + QPS_STEPS * qps_spike_words(layer->output.channels));
     const qps_pool_tile_t tile = {layer->pool_height, layer->pool_width, layer->trace};
     qps_view_t view;
@@ -122,16 +122,16 @@ void qps_events_run(const qps_events_t *layer, const void *input, uint32_t *outp
             qps_view_columns(layer, x, &view, start, row);
             for (uint32_t first = 0U; first < timesteps; first += QPS_STEPS) {
                 const uint32_t left = timesteps - first;
-                const uint32_t steps = left < QPS_STEPS ? left : QPS_STEPS;
                 const uint32_t *frame = (const uint32_t *)input + (size_t)first * frame_words;
-                uint32_t events[QPS_STEPS];
-                for (uint32_t t = 0U; t < steps; t++, frame += frame_words) {
-                    events[t] = (uint32_t)(qps_list_events(&view, frame, list) - list);
-                    qps_rows_sum(&layer->rows, list, events[t], sums + t);
-                    qps_trace_operations(events[t] * layer->output.channels);
+                qps_steps_t steps = {first, left < QPS_STEPS ? left : QPS_STEPS, {0U}};
+                for (uint32_t t = 0U; t < steps.steps; t++, frame += frame_words) {
+                    const uint32_t count = (uint32_t)(qps_list_events(&view, frame, list) - list);
+                    qps_rows_sum(&layer->rows, list, count, sums + QPS_PAIRS * t);
+                    qps_trace_operations(count * layer->output.channels);
+                    steps.events[t] = count;
                 }
-                qps_lif_run(&layer->lif, sums, events, steps, membranes, first == 0U, spikes);
-                qps_store_pixel(&layer->output, &tile, spikes, first, steps, y, x, output);
+                qps_lif_run(&layer->lif, &steps, sums, membranes, spikes);
+                qps_store_pixel(&layer->output, &tile, spikes, first, steps.steps, y, x, output);
             }
         }
     }

@@ -27,6 +27,20 @@
 #define QPS_NARROW_CORE 0
 #endif
 
+/* Where loops may be written in Thumb-2: they need the register that unoptimized code keeps for its frame. */
+#if defined(__GNUC__) && defined(__thumb2__) && defined(__OPTIMIZE__)
+#define QPS_THUMB2_ASM 1
+#else
+#define QPS_THUMB2_ASM 0
+#endif
+
+/* Whether a word may be read from any address. */
+#if defined(__arm__) && !defined(__ARM_FEATURE_UNALIGNED)
+#define QPS_UNALIGNED 0
+#else
+#define QPS_UNALIGNED 1
+#endif
+
 /* Keep a value in a register as it is: stops the compiler from merging it into an expression that costs more. */
 #if defined(__GNUC__) && defined(__arm__)
 #define QPS_KEEP(value) __asm("" : "+r"(value))
@@ -39,6 +53,13 @@
 #define QPS_ALONE __attribute__((noinline))
 #else
 #define QPS_ALONE
+#endif
+
+/* Half a word that is also used as a whole. */
+#if defined(__GNUC__)
+typedef uint16_t __attribute__((may_alias)) qps_half_t;
+#else
+typedef uint16_t qps_half_t;
 #endif
 
 /* A word of a row; rows are 4-byte aligned. */
@@ -63,6 +84,18 @@ static inline void qps_load_words(const uint8_t *bytes, uint32_t *first, uint32_
 #else
     *first = qps_load_word(bytes);
     *second = qps_load_word(bytes + 4);
+#endif
+}
+
+/* The reverse: to 4-byte aligned words. */
+static inline void qps_store_words(uint32_t *words, uint32_t first, uint32_t second)
+{
+#if defined(__GNUC__) && defined(__thumb2__)
+    typedef uint64_t __attribute__((may_alias)) qps_words_t;
+    __asm("strd %1, %2, %0" : "=o"(*(qps_words_t *)(void *)words) : "r"(first), "r"(second));
+#else
+    words[0] = first;
+    words[1] = second;
 #endif
 }
 
@@ -111,6 +144,16 @@ static inline uint32_t qps_add_odd_bytes(uint32_t sums, uint32_t word)
 #else
     return sums + qps_odd_bytes(word);
 #endif
+}
+
+/* Add the eight 4-bit lanes of a word to lanes of 8 bits: all of them to all, every other one to upper as well, which
+ * qps_lower_nibbles() takes out again. */
+static inline void qps_add_nibbles(uint32_t word, uint32_t *all, uint32_t *upper)
+{
+    uint32_t odd = word & UINT32_C(0xF0F0F0F0);
+    QPS_KEEP(odd);
+    *all += word;
+    *upper += odd >> 4;
 }
 
 /* Add the four bytes of a word to 16-bit lanes: the odd ones to odd, and to even the even ones, or all of them where that is one

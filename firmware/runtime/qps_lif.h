@@ -14,10 +14,14 @@
 extern "C" {
 #endif
 
+/* What 0 is stored as in narrow constants: so the sums of a pair of neurons never borrow from each other. */
+#define QPS_NARROW_ZERO 0x8000
+
 typedef struct {
-    /* threshold and rest per channel, in the order of the sums (qps_rows.h): two pairs of 16 bits for each pair of sums
-     * where they fit, else, for each sum, two values of 32 bits. The other one is NULL. */
-    const int16_t *narrow;
+    /* threshold and rest per channel, in the order of the sums (qps_rows.h): for each pair of sums two pairs of 16 bits,
+     * QPS_NARROW_ZERO added, where w + QPS_NARROW_ZERO fits int32_t and decay_shift <= 15; else, for each sum, two values of
+     * 32 bits. The other one is NULL. */
+    const uint16_t *narrow;
     const int32_t *wide;
     uint16_t channels;
     uint16_t packed_limit; /* with fewer events than that per timestep, w and its parts fit 16 bits and lambda is 1/2 */
@@ -26,13 +30,19 @@ typedef struct {
     uint8_t sum_shift;
 } qps_lif_t;
 
-/* One pixel over steps <= QPS_STEPS timesteps.
+/* Timesteps that are computed together, of one pixel. */
+typedef struct {
+    uint32_t first; /* membranes begin at rest at timestep 0 */
+    uint32_t steps; /* 1 to QPS_STEPS */
+    uint32_t events[QPS_STEPS];
+} qps_steps_t;
+
+/* One pixel over some timesteps.
  *
- * sums: as qps_rows_sum() left them; events: how many each timestep had; membranes: 2 * qps_rows_sums() words, carried from
- * call to call, or NULL when these are all timesteps there are; begin: membranes start at rest.
- * spikes: [steps][words of the channels], written. */
-void qps_lif_run(const qps_lif_t *lif, const uint32_t *sums, const uint32_t *events, uint32_t steps, int32_t *membranes,
-                 int begin, uint32_t *spikes);
+ * sums: as qps_rows_sum() left them; membranes: one per channel, in the order of the sums, carried from call to call, or NULL when
+ * these are all timesteps there are. spikes: [steps][words of the channels], written. */
+void qps_lif_run(const qps_lif_t *lif, const qps_steps_t *steps, const uint32_t *sums, int32_t *membranes,
+                 uint32_t *spikes);
 
 #ifdef __cplusplus
 }

@@ -2,11 +2,12 @@
  *
  * An event is the index of a row: of the input whose spike adds that row's codes to the sums of all outputs.
  *
- * Layout of codes: blocks of output channels one after the other, each block [row][bytes]. Blocks are 16 bytes wide (2-bit codes: 8)
- * as long as that many are left, then 4 bytes. Within a word, code k is bits k * bits up; which channel it belongs to
- * follows from where its sum goes: sums are 16-bit lanes in pairs, a pair per 32-bit word, in the order the words' lanes
- * come apart. Sums of QPS_STEPS timesteps lie side by side: pair p of timestep t is word p * QPS_STEPS + t. The generator permutes channels so that pair p of a group of 32 channels is (p, p + 16), and so that
- * in a last, smaller group pair p is (2 p, 2 p + 1).
+ * Layout of codes: a row is cut into blocks of 16 bytes (2-bit codes: 8) as long as that many are left, then words of 4 bytes, then
+ * what remains, byte by byte; all rows of the first block follow each other, then those of the second, and so on. Three bytes after the
+ * last row may be read. Within a word, code k is bits k * bits up; which channel it belongs to follows from where its sum
+ * goes. Sums are 16-bit lanes in pairs, a pair per 32-bit word, in the order in which blocks and words come apart (qps_blocks.h).
+ * The generator permutes channels so that pair p of a group of 32 channels is (p, p + 16), and so that in a last, smaller
+ * group pair p is (2 p, 2 p + 1).
  * Range: the generator has proven that a row set of any events sums to less than 2^16 in every channel. */
 #ifndef QPS_ROWS_H
 #define QPS_ROWS_H
@@ -20,20 +21,24 @@ extern "C" {
 /* Timesteps that are computed together. */
 #define QPS_STEPS 4U
 
+/* Pairs of sums of a group of 32 channels. Sums lie in memory as [group][timestep][pair]. */
+#define QPS_PAIRS 16U
+#define QPS_GROUP_SUMS (QPS_STEPS * QPS_PAIRS)
+
 typedef struct {
     const uint8_t *codes; /* 4-byte aligned */
     uint16_t rows;        /* in each block */
-    uint16_t words;       /* 32-bit words of one row, all blocks together */
+    uint16_t bytes;       /* of one row, all blocks together */
     uint8_t bits;         /* 2, 4 or 8 */
 } qps_rows_t;
 
-/* Pairs of sums of a row set. */
-static inline uint32_t qps_rows_sums(const qps_rows_t *rows)
+/* Groups of sums of a row set. */
+static inline uint32_t qps_rows_groups(const qps_rows_t *rows)
 {
-    return rows->words * (16U / rows->bits);
+    return (rows->bytes * 8U / rows->bits + 31U) / 32U;
 }
 
-/* Every QPS_STEPS-th word from sums on, qps_rows_sums() of them, = the sums of the count rows that events lists. */
+/* The sums of the count rows that events lists, of one timestep: sums is its place in the first group. */
 void qps_rows_sum(const qps_rows_t *rows, const uint16_t *events, uint32_t count, uint32_t *sums);
 
 #ifdef __cplusplus

@@ -12,13 +12,16 @@ from qpsnn_codegen.emit.c_model import CLayer
 from qpsnn_codegen.integer_network import IntegerNode
 from qpsnn_codegen.planning.kernels.base import Candidate
 from qpsnn_codegen.planning.kernels.fusing import LayerKernel, layer_parts, tile_of
-from qpsnn_codegen.planning.kernels.lanes import lane_channels, pack_blocks, row_words
+from qpsnn_codegen.planning.kernels.lanes import GROUP, PAIRS, code_bytes, lane_channels, pack_blocks, row_bytes
 
 if TYPE_CHECKING:
     from qpsnn_codegen.emit.c_model import CModel
 
 STEPS = 4
 """``QPS_STEPS``: timesteps that are computed together."""
+
+NARROW_ZERO = 2**15
+"""``QPS_NARROW_ZERO``: what a value of 0 is stored as in 16 bits."""
 
 _LARGEST_SUM = 2**16 - 1
 _MAX_ROWS = 2**16 - 1
@@ -51,36 +54,36 @@ class EventsKernel(LayerKernel):
         return cls(candidate=candidate, conv=conv, neuron=neuron, pool=pool)
 
     @property
-    def _sum_words(self) -> int:
-        return row_words(self._channels, self.conv.bits) * 16 // self.conv.bits
-
-    @property
     def scratch_words(self) -> int:
-        carried = 2 if self.candidate.timesteps > STEPS else 0
-        spike_words = -(-self._channels // 32)
-        return (STEPS + carried) * self._sum_words + STEPS * spike_words + -(-self._rows // 2)
+        groups = -(-self._channels // GROUP)
+        carried = GROUP if self.candidate.timesteps > STEPS else 0
+        return groups * (STEPS * PAIRS + carried + STEPS) + -(-self._rows // 2)
 
     def weight_bytes(self, part: IntegerNode) -> int:
-        return self._rows * row_words(self._channels, self.conv.bits) * 4 if part is self.conv else 0
+        return code_bytes(self._rows, self._channels, self.conv.bits) if part is self.conv else 0
 
     def constant_bytes(self, part: IntegerNode) -> int:
         return int(self._constants().nbytes) if part is self.neuron else 0
 
     @property
     def _narrow(self) -> bool:
-        """Whether thresholds and rests fit 16 bits."""
+        """Whether thresholds and rests fit 16 bits, and membranes have room for the zero these are stored with."""
         # A channel that never spikes has a threshold no 32-bit value passes.
         values = np.concatenate([self.neuron.threshold, self.neuron.rest])
-        return bool((np.abs(values) < 2**15).all())
+        current = self.candidate.types[self.conv.name]
+        charge = current.bound << self.neuron.fraction_bits
+        room = self.candidate.timesteps * charge + 2**16 < 2**31
+        return bool((np.abs(values) < NARROW_ZERO).all()) and room and self.neuron.decay.shift <= 15
 
     def _constants(self) -> NDArray[Any]:
-        """threshold and rest in the order of the sums: int16 ``[pairs, 2, 2]`` or int32 ``[sums, 2]``."""
+        """threshold and rest in the order of the sums: uint16 ``[pairs, 2, 2]`` or int32 ``[sums, 2]``."""
         lanes = lane_channels(self._channels, self.conv.bits)
         both = np.stack([self.neuron.threshold, self.neuron.rest])
         ordered = np.where(lanes >= 0, both[:, lanes], 0)
         if self._narrow:
             used = -(-self._channels // 2)
-            return ordered.reshape(2, -1, 2).transpose(1, 0, 2)[:used].astype(np.int16)
+            padded = np.pad(ordered, ((0, 0), (0, -ordered.shape[1] % 2)))
+            return (padded.reshape(2, -1, 2).transpose(1, 0, 2)[:used] + NARROW_ZERO).astype(np.uint16)
         return np.asarray(ordered.T[: self._channels], dtype=np.int32)
 
     @property
@@ -122,7 +125,7 @@ class EventsKernel(LayerKernel):
         packed = {
             "codes": f"&{c.weights(conv.name, rows, comment)}[0]",
             "rows": f"{self._rows}U",
-            "words": f"{row_words(self._channels, conv.bits)}U",
+            "bytes": f"{row_bytes(self._channels, conv.bits)}U",
             "bits": f"{conv.bits}U",
         }
         _, height, width = self.candidate.types[neuron.name].shape

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -9,33 +11,40 @@ from qpsnn_codegen.integer_network import Integers
 
 GROUP = 32
 """Channels of a spike word."""
-BLOCK_WORDS = {2: 2, 4: 4, 8: 4}
-"""32-bit words of a row in a block, per bits, as long as that many are left."""
+PAIRS = 16
+"""``QPS_PAIRS``: of sums of a group."""
+SPARE_BYTES = 3
+"""That may be read after the last row."""
 
-_PAIRS: dict[int, tuple[tuple[int, int], ...]] = {
-    2: ((0, 8), (4, 12), (2, 10), (6, 14), (1, 9), (5, 13), (3, 11), (7, 15)),
-    4: ((0, 4), (2, 6), (1, 5), (3, 7)),
-    8: ((0, 2), (1, 3)),
-}
-"""Per bits: for each pair of 16-bit sums of a word, which of its codes end up in the lower and the upper half."""
+_BLOCK_BYTES = {2: 8, 4: 16, 8: 16}
+"""Of a row, per bits, as long as that many are left."""
+_NIBBLES = ((0, 4), (2, 6), (1, 5), (3, 7))
+"""For each pair of sums of a word of 4-bit lanes, which lanes end up in the lower and the upper half."""
 
 
 def lane_channels(channels: int, bits: int) -> Integers:
-    """The channel of each 16-bit sum, in the order of the sums; -1 where a word is filled up.
+    """The channel of each 16-bit sum, in the order of the sums; -1 where a byte is filled up.
 
     Sum 2 p and 2 p + 1 are pair p. In whole groups of 32 channels pair p is (p, p + 16), then (2 p, 2 p + 1).
     """
     order: list[int] = []
     for start in range(0, channels - GROUP + 1, GROUP):
         order += [start + p + half for p in range(GROUP // 2) for half in (0, GROUP // 2)]
-    rest = row_words(channels, bits) * (32 // bits) - len(order)
+    rest = row_bytes(channels, bits) * (8 // bits) - len(order)
     tail = np.arange(len(order), len(order) + rest)
     return np.concatenate([np.array(order, dtype=np.int64), np.where(tail < channels, tail, -1)])
 
 
-def row_words(channels: int, bits: int) -> int:
-    """32-bit words of one row of codes."""
-    return -(-channels * bits // 32)
+def row_bytes(channels: int, bits: int) -> int:
+    """Bytes of one row of codes."""
+    return -(-channels * bits // 8)
+
+
+def code_bytes(rows: int, channels: int, bits: int) -> int:
+    """Bytes of all rows, and of what may be read behind them, in whole words."""
+    size = rows * row_bytes(channels, bits)
+    spare = SPARE_BYTES if row_bytes(channels, bits) % 4 else 0
+    return -(-(size + spare) // 4) * 4
 
 
 def pack_blocks(codes: NDArray[np.uint8], bits: int) -> NDArray[np.uint8]:
@@ -43,18 +52,46 @@ def pack_blocks(codes: NDArray[np.uint8], bits: int) -> NDArray[np.uint8]:
     outputs = len(codes)
     rows = codes.transpose(2, 3, 1, 0).reshape(-1, outputs)
     lanes = lane_channels(outputs, bits)
-    per_word = 32 // bits
-    position = np.empty(len(lanes), dtype=np.int64)
-    for word in range(len(lanes) // per_word):
-        pairs = [code for pair in _PAIRS[bits] for code in pair]
-        position[word * per_word : (word + 1) * per_word] = word * per_word + np.array(pairs)
-    placed = np.zeros((len(rows), len(lanes)), dtype=np.uint32)
+    width = row_bytes(outputs, bits)
     used = lanes >= 0
-    placed[:, position[used]] = rows[:, lanes[used]]
-    shifts = (bits * np.arange(per_word)).astype(np.uint32)
-    words = np.bitwise_or.reduce(placed.reshape(len(rows), -1, per_word) << shifts, axis=-1).astype("<u4")
-    block = BLOCK_WORDS[bits]
-    whole = words.shape[1] // block * block
-    parts = [words[:, start : start + block] for start in range(0, whole, block)]
-    parts += [words[:, word : word + 1] for word in range(whole, words.shape[1])]
-    return np.concatenate([np.ascontiguousarray(part).view(np.uint8).reshape(-1) for part in parts])[None]
+    placed = np.zeros((len(rows), len(lanes)), dtype=np.uint8)
+    placed[:, _places(width, bits)[used]] = rows[:, lanes[used]]
+    shifts = (bits * np.arange(8 // bits)).astype(np.uint8)
+    packed = np.bitwise_or.reduce(placed.reshape(len(rows), width, -1) << shifts, axis=-1).astype(np.uint8)
+    result = np.zeros((1, code_bytes(len(rows), outputs, bits)), dtype=np.uint8)
+    parts = [packed[:, start : start + size].reshape(-1) for start, size in _parts(width, bits)]
+    result[0, : packed.size] = np.concatenate(parts)
+    return result
+
+
+def _parts(width: int, bits: int) -> Iterator[tuple[int, int]]:
+    """Where the blocks, words and remaining bytes of a row begin, and their sizes."""
+    start = 0
+    while start < width:
+        left = width - start
+        size = _BLOCK_BYTES[bits] if left >= _BLOCK_BYTES[bits] else min(left, 4)
+        yield start, size
+        start += size
+
+
+def _places(width: int, bits: int) -> Integers:
+    """The code of a row that each sum is of, in the order of the sums."""
+    codes = [start * 8 // bits + code for start, size in _parts(width, bits) for code in _part_codes(size, bits)]
+    return np.array(codes, dtype=np.int64)
+
+
+def _part_codes(size: int, bits: int) -> list[int]:
+    """The same of one block, word or rest."""
+    if size < 4:
+        return list(range(size * 8 // bits))
+    if bits == 8:
+        return [4 * word + code for pair in ((0, 2), (1, 3)) for word in range(size // 4) for code in pair]
+    # Five words of 2-bit codes add up to two words of 4-bit lanes: of their even and of their odd codes.
+    shares = 4 // bits
+    return [
+        32 // bits * word + shares * lane + share
+        for pair in _NIBBLES
+        for word in range(size // 4)
+        for share in range(shares)
+        for lane in pair
+    ]
