@@ -12,7 +12,7 @@ ALIGNMENT = 4
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Buffer:
-    """A piece of the arena: ``size`` bytes (a multiple of 4), alive from stage ``first`` to stage ``last``
+    """A piece of the arena: ``size`` bytes (a multiple of 4), alive from moment ``first`` to moment ``last``
     inclusive.
     """
 
@@ -23,14 +23,19 @@ class Buffer:
     offset: int = -1
 
     def meets(self, other: Buffer) -> bool:
-        """Whether both are alive at some stage."""
+        """Whether both are alive at some moment."""
         return self.first <= other.last and other.first <= self.last
 
 
+def aligned(size: int) -> int:
+    """Bytes, filled up to whole words."""
+    return -(-size // ALIGNMENT) * ALIGNMENT
+
+
 def lower_bound(buffers: Sequence[Buffer]) -> int:
-    """Bytes that are alive at once at the fullest stage: no arena can be smaller."""
-    stages = range(max((buffer.last for buffer in buffers), default=-1) + 1)
-    return max((sum(b.size for b in buffers if b.first <= stage <= b.last) for stage in stages), default=0)
+    """Bytes that are alive at once at the fullest moment: no arena can be smaller."""
+    moments = range(max((buffer.last for buffer in buffers), default=-1) + 1)
+    return max((sum(b.size for b in buffers if b.first <= moment <= b.last) for moment in moments), default=0)
 
 
 def place(buffers: Sequence[Buffer]) -> tuple[Buffer, ...]:
