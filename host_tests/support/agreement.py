@@ -13,7 +13,7 @@ from host_tests.support.guards import GUARDED_MAIN, guarded_main, spread
 from host_tests.support.layers import Layers, all_kinds_of_inputs, hits, tuned
 from qpsnn_codegen.integer_network import IntegerNetwork
 from qpsnn_codegen.planning.groups import Schedule
-from qpsnn_codegen.planning.plan import make_plan
+from qpsnn_codegen.planning.plan import Plan, make_plan
 from qpsnn_codegen.reference import Outcome, run_reference
 from qpsnn_codegen.verification import compare
 
@@ -68,4 +68,11 @@ def check_c(case: Tested, kernels: Sequence[str]) -> None:
         plan = spread(make_plan(case.network, "net", schedule))
         files = {**emit(plan), GUARDED_MAIN: guarded_main(plan)}
         verdict = compare(case.expected, run_files(files, case.network, case.inputs, cc, main=GUARDED_MAIN))
+        assert verdict.mismatches == 0, f"{cc}: {verdict.first}"
+
+
+def check_planned(case: Tested, plan: Plan) -> None:
+    """C is right under every compiler in the arena as planned, where buffers lie side by side and take turns."""
+    for cc in COMPILERS:
+        verdict = compare(case.expected, run_files(emit(plan), case.network, case.inputs, cc))
         assert verdict.mismatches == 0, f"{cc}: {verdict.first}"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, replace
 from math import inf
 from typing import Literal
@@ -72,22 +73,29 @@ class Grouping:
                 node = self.stages[index].node
                 if node in last_read:
                     size = aligned(self.layout(group, index).size)
-                    buffers.append(Buffer(name=node, size=size, first=at, last=last_read[node]))
+                    over = self._place_taken(index, {name for name, last in last_read.items() if last == at})
+                    buffers.append(Buffer(name=node, size=size, first=at, last=last_read[node], over=over))
             scratch = self._scratch(group)
             if scratch:
                 name = f"{self.stages[group.last].node}/scratch"
                 buffers.append(Buffer(name=name, size=scratch, first=at, last=at))
         return buffers
 
+    def _place_taken(self, index: int, ending: AbstractSet[str]) -> str:
+        """The map, of those that nobody reads any more, whose place a stage's output may take; or nothing."""
+        stage = self.stages[index]
+        source = stage.reads[0]
+        same = self.layouts[source].format == self.layouts[stage.node].format
+        written = any(other.node == source for other in self.stages)
+        return source if stage.kernel.in_place and same and written and source in ending else ""
+
     def _scratch(self, group: Group) -> int:
         """Rows take turns, and keep nothing in between."""
         return max(self.stages[index].scratch_bytes for index in group.stages)
 
     def _group(self, first: int, last: int) -> Group:
-        if first == last:
-            return Group(first=first, last=last)
-        rows = self._rows(first, last)
-        return Group(first=first, last=last, order=order_of(rows), kept=self._kept(first, last))
+        group = self._bare(first, last)
+        return replace(group, order=order_of(self._rows(first, last))) if first < last else group
 
     def _rows(self, first: int, last: int) -> list[LayerRows]:
         return [rows for stage in self.stages[first : last + 1] if (rows := stage.rows) is not None]
@@ -138,14 +146,10 @@ class Grouping:
 
     def _live(self, first: int, last: int) -> int:
         """Bytes that are alive while stages ``first`` to ``last`` run as one group."""
-        written = {stage.node: index for index, stage in enumerate(self.stages)}
-        read = {name: index for index, stage in enumerate(self.stages) for name in stage.reads if name in written}
-        group = Group(first=first, last=last, kept=self._kept(first, last))
-        total = self._scratch(group)
-        for node, until in read.items():
-            begun = written[node]
-            if begun in group.stages:
-                total += aligned(self.layout(group, begun).size)
-            elif begun < first <= until:
-                total += aligned(self.layouts[node].size)
-        return total
+        alone = [self._bare(index, index) for index in range(len(self.stages))]
+        groups = (*alone[:first], self._bare(first, last), *alone[last + 1 :])
+        return sum(buffer.size for buffer in self.buffers(groups) if first in buffer.needs_room)
+
+    def _bare(self, first: int, last: int) -> Group:
+        """A group without the order of its rows."""
+        return Group(first=first, last=last, kept=self._kept(first, last))

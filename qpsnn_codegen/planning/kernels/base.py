@@ -60,6 +60,11 @@ class Kernel(ABC):
         """How it goes row by row, or ``None`` where it only runs whole maps."""
         return None
 
+    @property
+    def in_place(self) -> bool:
+        """Whether its output may take the place of its input, if both have the same format."""
+        return False
+
     @abstractmethod
     def weight_bytes(self, part: IntegerNode) -> int:
         """Bytes of packed weights of one part."""
