@@ -60,8 +60,8 @@ class Needs:
 
 def needs_of(plan: Plan) -> Needs:
     """Read from the C that a plan becomes."""
-    model, layers = describe(plan)
-    functions = {layer.function for layer in layers}
+    model, groups = describe(plan)
+    functions = {name for group in groups for name in group.functions}
     nesting: Counter[str] = Counter()
     for stage in plan.stages:
         sources = model.source_functions((*stage.parts, *stage.reads))

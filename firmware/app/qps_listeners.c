@@ -7,9 +7,13 @@
 const qps_model_trace_t qps_trace_table[QPS_MODEL_TRACE_LAYERS + 1U] = QPS_MODEL_TRACE_TABLE;
 
 /* As short as it can be: it is part of what it measures. */
-void qps_keep_time(void *context, uint32_t stage)
+void qps_add_time(void *context, uint32_t stage)
 {
-    ((uint32_t *)context)[stage] = qps_port_counter();
+    uint32_t *const ticks = (uint32_t *)context;
+    const uint32_t now = qps_port_counter();
+    ticks[ticks[QPS_MODEL_STAGES]] += now;
+    ticks[stage] -= now;
+    ticks[QPS_MODEL_STAGES] = stage;
 }
 
 void qps_keep_stage(void *context, uint32_t stage)

@@ -17,8 +17,9 @@ typedef struct {
     uint32_t stage;    /* of operations: the one that runs */
 } qps_listener_t;
 
-/* For a sink's stage(). context: QPS_MODEL_STAGES + 1 words, for the counter at the beginning of each stage and at the end. */
-void qps_keep_time(void *context, uint32_t stage);
+/* For a sink's stage(). context: QPS_MODEL_STAGES + 1 words. What each stage took is added to its own; the last one holds the
+ * stage that runs, or, as it must before a run, QPS_MODEL_STAGES. */
+void qps_add_time(void *context, uint32_t stage);
 
 /* The others' context is a qps_listener_t. Both are needed to count operations; its values are pairs, of which only the
  * second changes. */

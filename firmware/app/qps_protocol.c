@@ -179,18 +179,20 @@ static qps_wire_t answer_profile(qps_protocol_t *protocol, uint8_t *body, uint32
     const uint32_t first = qps_load_u32(body + 4);
     const uint32_t count = count_from(first, QPS_MODEL_STAGES, WORDS_MAX / 2U);
     qps_listener_t listener = {.values = body, .first = first, .count = count};
-    const qps_trace_sink_t timing = {.stage = qps_keep_time, .context = protocol->stamps};
+    const qps_trace_sink_t timing = {.stage = qps_add_time, .context = protocol->ticks};
     const qps_trace_sink_t counting = {
         .stage = qps_keep_stage, .operations = qps_count_operations, .context = &listener};
     if (count == 0U) {
         return QPS_WIRE_OUT_OF_RANGE;
     }
+    memset(protocol->ticks, 0, sizeof protocol->ticks);
+    protocol->ticks[QPS_MODEL_STAGES] = QPS_MODEL_STAGES;
     qps_wire_t status = run_traced(protocol, crc, &timing);
     if (status != QPS_WIRE_OK) {
         return status;
     }
     for (uint32_t i = 0U; i < count; i++) {
-        qps_store_u32(body + 8U * i, protocol->stamps[first + i + 1U] - protocol->stamps[first + i]);
+        qps_store_u32(body + 8U * i, protocol->ticks[first + i]);
         qps_store_u32(body + 8U * i + 4U, 0U);
     }
     status = run_traced(protocol, crc, &counting);

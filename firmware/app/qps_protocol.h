@@ -44,7 +44,7 @@ typedef struct {
     bool has_logits;    /* ... if there is any */
     int32_t logits[QPS_MODEL_CLASSES];
 #if QPS_TRACE
-    uint32_t stamps[QPS_MODEL_STAGES + 1U]; /* the counter as each stage began, and at the end */
+    uint32_t ticks[QPS_MODEL_STAGES + 1U]; /* of each stage; see qps_add_time() */
 #endif
     qps_model_t net;
     /* Last, so that a write beyond it is one beyond the whole object, which sanitizers see. The bytes on the wire are these

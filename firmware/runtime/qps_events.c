@@ -1,7 +1,6 @@
 #include "qps_events.h"
 
 #include "qps_lanes.h"
-#include "qps_pixel.h"
 #include "qps_trace.h"
 
 /* Append base + the channel of every spike in a word. */
@@ -46,6 +45,7 @@ typedef struct {
     uint32_t words;       /* of one tap */
     uint32_t row;         /* of weights, of the first channel of the first tap */
     uint32_t row_down, row_right;
+    uint32_t frame; /* of all rows that are in memory: behind the last comes the first again */
 } qps_view_t;
 
 static void qps_view_rows(const qps_events_t *layer, uint32_t y, qps_view_t *view, uint32_t *start, uint32_t *row)
@@ -53,7 +53,7 @@ static void qps_view_rows(const qps_events_t *layer, uint32_t y, qps_view_t *vie
     const qps_taps_t taps = qps_rows(&layer->window, y, layer->input.height);
     const uint32_t first = (uint32_t)(taps.origin + (int32_t)(taps.first * layer->window.dilation_height));
     view->rows = taps.last - taps.first;
-    *start = first * layer->input.width;
+    *start = first % layer->input.rows * layer->input.width;
     *row = taps.first * layer->window.kernel_width;
 }
 
@@ -76,6 +76,7 @@ static void qps_view_columns(const qps_events_t *layer, uint32_t x, qps_view_t *
 /* The events of one output pixel at one timestep; returns the end of the list. */
 QPS_ALONE static uint16_t *qps_list_events(const qps_view_t *view, const uint32_t *frame, uint16_t *list)
 {
+    const uint32_t *const frame_end = frame + view->frame;
     const uint32_t *line = frame + view->start;
     uint32_t line_row = view->row;
     for (uint32_t rows = view->rows; rows > 0U; rows--) {
@@ -93,46 +94,53 @@ QPS_ALONE static uint16_t *qps_list_events(const qps_view_t *view, const uint32_
             row += view->row_right;
         }
         line += view->down;
+        if (line >= frame_end) {
+            line -= view->frame;
+        }
         line_row += view->row_down;
     }
     return list;
 }
 
-void qps_events_run(const qps_events_t *layer, const void *input, uint32_t *output, int32_t *scratch)
+void qps_events_row(const qps_events_t *layer, const void *input, uint32_t *output, int32_t *scratch, uint32_t y)
 {
     const uint32_t timesteps = layer->output.timesteps;
     const uint32_t groups = qps_rows_groups(&layer->rows);
-    const uint32_t frame_words =
-        (uint32_t)layer->input.height * layer->input.width * qps_spike_words(layer->input.channels);
+    const uint32_t input_words = qps_spike_words(layer->input.channels);
     uint32_t *const sums = (uint32_t *)scratch;
     int32_t *const membranes = timesteps > QPS_STEPS ? scratch + groups * QPS_GROUP_SUMS : NULL;
     uint32_t *const spikes = sums + groups * (QPS_GROUP_SUMS + (membranes != NULL ? 2U * QPS_PAIRS : 0U));
     uint16_t *const list = (uint16_t *)(void *)(spikes + QPS_STEPS * qps_spike_words(layer->output.channels));
-    const qps_pool_tile_t tile = {layer->pool_height, layer->pool_width, layer->trace};
+    const qps_line_t line = qps_begin_line(&layer->output, &layer->tiles, y, output);
+    uint32_t start, row;
     qps_view_t view;
-    view.right = layer->window.dilation_width * qps_spike_words(layer->input.channels);
-    view.down = layer->input.width * layer->window.dilation_height * qps_spike_words(layer->input.channels);
+    view.right = layer->window.dilation_width * input_words;
+    view.down = layer->input.width * layer->window.dilation_height * input_words;
     view.row_right = layer->input.channels;
     view.row_down = (uint32_t)layer->window.kernel_width * layer->input.channels;
-    qps_map_clear(&layer->output, output);
-    for (uint32_t y = 0U; y < layer->height; y++) {
-        uint32_t start, row;
-        qps_view_rows(layer, y, &view, &start, &row);
-        for (uint32_t x = 0U; x < layer->width; x++) {
-            qps_view_columns(layer, x, &view, start, row);
-            for (uint32_t first = 0U; first < timesteps; first += QPS_STEPS) {
-                const uint32_t left = timesteps - first;
-                const uint32_t *frame = (const uint32_t *)input + (size_t)first * frame_words;
-                qps_steps_t steps = {first, left < QPS_STEPS ? left : QPS_STEPS, {0U}};
-                for (uint32_t t = 0U; t < steps.steps; t++, frame += frame_words) {
-                    const uint32_t count = (uint32_t)(qps_list_events(&view, frame, list) - list);
-                    qps_rows_sum(&layer->rows, list, count, sums + QPS_PAIRS * t);
-                    qps_trace_operations(count * layer->output.channels);
-                    steps.events[t] = count;
-                }
-                qps_lif_run(&layer->lif, &steps, sums, membranes, spikes);
-                qps_store_pixel(&layer->output, &tile, spikes, first, steps.steps, y, x, output);
+    view.frame = (uint32_t)layer->input.rows * layer->input.width * input_words;
+    qps_view_rows(layer, y, &view, &start, &row);
+    for (uint32_t x = 0U; x < line.columns; x++) {
+        qps_view_columns(layer, x, &view, start, row);
+        for (uint32_t first = 0U; first < timesteps; first += QPS_STEPS) {
+            const uint32_t left = timesteps - first;
+            const uint32_t *frame = (const uint32_t *)input + (size_t)first * view.frame;
+            qps_steps_t steps = {first, left < QPS_STEPS ? left : QPS_STEPS, {0U}};
+            for (uint32_t t = 0U; t < steps.steps; t++, frame += view.frame) {
+                const uint32_t count = (uint32_t)(qps_list_events(&view, frame, list) - list);
+                qps_rows_sum(&layer->rows, list, count, sums + QPS_PAIRS * t);
+                qps_trace_operations(count * layer->output.channels);
+                steps.events[t] = count;
             }
+            qps_lif_run(&layer->lif, &steps, sums, membranes, spikes);
+            qps_store_pixel(&line, spikes, first, steps.steps, x);
         }
+    }
+}
+
+void qps_events_run(const qps_events_t *layer, const void *input, uint32_t *output, int32_t *scratch)
+{
+    for (uint32_t y = 0U; y < layer->tiles.height; y++) {
+        qps_events_row(layer, input, output, scratch, y);
     }
 }

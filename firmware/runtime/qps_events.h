@@ -8,6 +8,7 @@
 
 #include "qps_lif.h"
 #include "qps_map.h"
+#include "qps_pixel.h"
 #include "qps_rows.h"
 
 #ifdef __cplusplus
@@ -20,17 +21,17 @@ typedef struct {
     qps_rows_t rows; /* row (ky * kernel_width + kx) * input channels + channel */
     qps_lif_t lif;
     qps_map_t output; /* QPS_MAP_SPIKES, after the pool */
-    uint16_t height;  /* of the layer's own map, before the pool */
-    uint16_t width;
-    uint8_t pool_height; /* 1: no pool */
-    uint8_t pool_width;
-    uint16_t trace; /* the layer's index for qps_trace_spikes() */
+    qps_tiles_t tiles;
 } qps_events_t;
 
-/* All timesteps of a layer. scratch, in this order:
+/* Row y of the layer, before the pool, at all timesteps. Rows are computed in order; of input and output, memory may hold
+ * fewer rows than they have: those under the window and, of output, all that are still to be read. scratch, in this order:
  *   sums of QPS_STEPS timesteps; membranes, if there are more timesteps than that: 2 words for each word of sums of one;
  *   spikes of one pixel: QPS_STEPS times the words of its channels; the event list: rows of 16 bits.
- * output aliases neither input nor scratch. */
+ * It need not be the same from row to row. output aliases neither input nor scratch. */
+void qps_events_row(const qps_events_t *layer, const void *input, uint32_t *output, int32_t *scratch, uint32_t y);
+
+/* All rows of a layer. */
 void qps_events_run(const qps_events_t *layer, const void *input, uint32_t *output, int32_t *scratch);
 
 #ifdef __cplusplus

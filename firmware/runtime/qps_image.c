@@ -1,7 +1,6 @@
 #include "qps_image.h"
 
 #include "qps_lanes.h"
-#include "qps_pixel.h"
 #include "qps_trace.h"
 
 /* The pixels under the window that are not zero; returns the end of the list. */
@@ -99,20 +98,24 @@ static void qps_image_pixel(const qps_image_t *layer, const qps_image_event_t *l
     qps_trace_operations((uint32_t)(end - list) * channels);
 }
 
-void qps_image_run(const qps_image_t *layer, const void *input, uint32_t *output, int32_t *scratch)
+void qps_image_row(const qps_image_t *layer, const void *input, uint32_t *output, int32_t *scratch, uint32_t y)
 {
     const uint32_t words = qps_spike_words(layer->output.channels);
     uint32_t *const spikes = (uint32_t *)scratch;
     qps_image_event_t *const list = (qps_image_event_t *)(void *)(spikes + layer->output.timesteps * words);
-    const qps_pool_tile_t tile = {layer->pool_height, layer->pool_width, layer->trace};
-    qps_map_clear(&layer->output, output);
-    for (uint32_t y = 0U; y < layer->height; y++) {
-        const qps_taps_t rows = qps_rows(&layer->window, y, layer->input.height);
-        for (uint32_t x = 0U; x < layer->width; x++) {
-            const qps_taps_t columns = qps_columns(&layer->window, x, layer->input.width);
-            const qps_image_event_t *const end = qps_list_pixels(layer, (const uint8_t *)input, &rows, &columns, list);
-            qps_image_pixel(layer, list, end, words, spikes);
-            qps_store_pixel(&layer->output, &tile, spikes, 0U, layer->output.timesteps, y, x, output);
-        }
+    const qps_taps_t rows = qps_rows(&layer->window, y, layer->input.height);
+    const qps_line_t line = qps_begin_line(&layer->output, &layer->tiles, y, output);
+    for (uint32_t x = 0U; x < line.columns; x++) {
+        const qps_taps_t columns = qps_columns(&layer->window, x, layer->input.width);
+        const qps_image_event_t *const end = qps_list_pixels(layer, (const uint8_t *)input, &rows, &columns, list);
+        qps_image_pixel(layer, list, end, words, spikes);
+        qps_store_pixel(&line, spikes, 0U, layer->output.timesteps, x);
+    }
+}
+
+void qps_image_run(const qps_image_t *layer, const void *input, uint32_t *output, int32_t *scratch)
+{
+    for (uint32_t y = 0U; y < layer->tiles.height; y++) {
+        qps_image_row(layer, input, output, scratch, y);
     }
 }

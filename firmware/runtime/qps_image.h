@@ -9,6 +9,7 @@
 #define QPS_IMAGE_H
 
 #include "qps_map.h"
+#include "qps_pixel.h"
 
 #ifdef __cplusplus
 extern "C" {
@@ -31,20 +32,20 @@ typedef struct {
      * rest on, w > threshold is a spike, w is rest after it; with A up to quiet none ever comes. */
     const int32_t *neurons;
     qps_map_t output; /* QPS_MAP_SPIKES, after the pool */
-    uint16_t height;  /* of the layer's own map, before the pool */
-    uint16_t width;
+    qps_tiles_t tiles;
     uint16_t row_bytes;
-    uint16_t trace; /* the layer's index for qps_trace_spikes() */
-    uint8_t pool_height;
-    uint8_t pool_width;
     uint8_t multiplier; /* A = multiplier * sum(u * v) - zero_point * sum(v) */
     uint8_t zero_point;
     uint8_t decay_shift;
     uint8_t fraction_bits;
 } qps_image_t;
 
-/* All timesteps of a layer. scratch: the spike words of one pixel at all timesteps, then a qps_image_event_t per row.
- * output aliases neither input nor scratch. */
+/* Row y of the layer, before the pool, at all timesteps. Rows are computed in order; of output, memory may hold fewer rows than
+ * it has: all that are still to be read. scratch: the spike words of one pixel at all timesteps, then a qps_image_event_t per row.
+ * It need not be the same from row to row. output aliases neither input nor scratch. */
+void qps_image_row(const qps_image_t *layer, const void *input, uint32_t *output, int32_t *scratch, uint32_t y);
+
+/* All rows of a layer. */
 void qps_image_run(const qps_image_t *layer, const void *input, uint32_t *output, int32_t *scratch);
 
 #ifdef __cplusplus

@@ -1,5 +1,6 @@
 /* Reading and writing maps. Every function takes the map's description and its data apart: descriptions are constants
- * in flash, data lie in the caller's arena. Positions are inside the map; nothing here checks them again. */
+ * in flash, data lie in the caller's arena. Positions are inside the map; nothing here checks them again.
+ * All rows of a map are in memory (rows == height); only kernels that say so take others. */
 #ifndef QPS_MAP_H
 #define QPS_MAP_H
 

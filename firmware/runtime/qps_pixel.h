@@ -1,4 +1,4 @@
-/* Where the spikes of a layer's pixel go: to the trace, and into the map after the pool that is fused with the layer. */
+/* Where the spikes of a layer's pixels go: to the trace, and into the map after the pool that is fused with the layer. */
 #ifndef QPS_PIXEL_H
 #define QPS_PIXEL_H
 
@@ -8,16 +8,30 @@
 extern "C" {
 #endif
 
-/* A maximum pool whose windows lie side by side; 1 by 1 is none. */
+/* A layer with the maximum pool that follows, whose windows lie side by side; 1 by 1 is none. */
 typedef struct {
-    uint16_t height, width;
+    uint16_t height, width; /* of the layer's own map, before the pool */
+    uint16_t pool_height, pool_width;
     uint16_t trace; /* the layer's index for qps_trace_spikes() */
-} qps_pool_tile_t;
+} qps_tiles_t;
 
-/* spikes: [steps][words], timesteps first to first + steps of pixel (y, x) of the layer; they are OR-ed into output, which was
- * cleared before. Pixels beyond the last whole tile are traced, and go nowhere. */
-void qps_store_pixel(const qps_map_t *map, const qps_pool_tile_t *tile, const uint32_t *spikes, uint32_t first,
-                     uint32_t steps, uint32_t y, uint32_t x, uint32_t *output);
+/* One row of a layer on its way into the map after the pool. */
+typedef struct {
+    const qps_map_t *map;
+    uint32_t *pixels; /* the map's row in its first frame, or NULL: nobody reads this one */
+    uint32_t y;       /* of the layer */
+    uint32_t columns; /* of the layer, to be computed */
+    uint32_t pool_width;
+    uint32_t trace;
+} qps_line_t;
+
+/* Begin row y of a layer; with the first row of a tile, the row of output it goes to is cleared. Rows are begun in order.
+ * The map may keep fewer rows than it has. Pixels beyond the last whole tile are read by nobody: with QPS_TRACE they are
+ * computed all the same, to be traced; else they are not among the columns, and a row of them has none. */
+qps_line_t qps_begin_line(const qps_map_t *map, const qps_tiles_t *tiles, uint32_t y, uint32_t *output);
+
+/* spikes: [steps][words], timesteps first to first + steps of pixel x of the line; they are traced, and OR-ed into the map. */
+void qps_store_pixel(const qps_line_t *line, const uint32_t *spikes, uint32_t first, uint32_t steps, uint32_t x);
 
 #ifdef __cplusplus
 }

@@ -1,62 +1,107 @@
 #include "qps_pool.h"
 
-/* Merge an input pixel's spikes into the output pixel they belong to. */
-static void qps_pool_spikes(const qps_pool_t *layer, const uint32_t *spikes, uint32_t t, uint32_t y, uint32_t x,
-                            void *output)
+/* The part of a pool's input that lies under a window, at one timestep. */
+typedef struct {
+    const qps_pool_t *layer;
+    const void *input;
+    uint32_t t;
+    qps_taps_t rows, columns;
+} qps_pool_view_t;
+
+static uint32_t qps_pool_row(const qps_pool_view_t *view, uint32_t ky)
 {
-    const uint32_t words = qps_spike_words(layer->input.channels);
-    const uint32_t pixel = qps_pixel(&layer->output, t, y, x);
-    for (uint32_t word = 0U; word < words; word++) {
-        uint32_t left = spikes[word];
-        if (layer->output.format == QPS_MAP_SPIKES) {
-            ((uint32_t *)output)[(size_t)pixel * words + word] |= left;
-            continue;
+    return (uint32_t)(view->rows.origin + (int32_t)(ky * view->layer->window.dilation_height));
+}
+
+static uint32_t qps_pool_column(const qps_pool_view_t *view, uint32_t kx)
+{
+    return (uint32_t)(view->columns.origin + (int32_t)(kx * view->layer->window.dilation_width));
+}
+
+/* The spikes of a word of channels, of all pixels under the window. */
+static uint32_t qps_pool_word(const qps_pool_view_t *view, uint32_t word)
+{
+    uint32_t spikes = 0U;
+    for (uint32_t ky = view->rows.first; ky < view->rows.last; ky++) {
+        for (uint32_t kx = view->columns.first; kx < view->columns.last; kx++) {
+            spikes |= qps_spikes_at(&view->layer->input, view->input, view->t, qps_pool_row(view, ky),
+                                    qps_pool_column(view, kx))[word];
         }
-        for (uint32_t c = 32U * word; left != 0U; left >>= 1, c++) {
-            if ((left & 1U) != 0U) {
-                qps_map_count(&layer->output, output, pixel, c);
+    }
+    return spikes;
+}
+
+/* The sum or the maximum of a channel. */
+static uint32_t qps_pool_value(const qps_pool_view_t *view, uint32_t c)
+{
+    uint32_t pooled = 0U;
+    for (uint32_t ky = view->rows.first; ky < view->rows.last; ky++) {
+        for (uint32_t kx = view->columns.first; kx < view->columns.last; kx++) {
+            const uint32_t value = (uint32_t)qps_map_value(&view->layer->input, view->input, view->t,
+                                                           qps_pool_row(view, ky), qps_pool_column(view, kx), c);
+            if (view->layer->mode == QPS_POOL_SUM) {
+                pooled += value;
+            } else if (value > pooled) {
+                pooled = value;
+            } else {
+                /* the larger value is kept */
+            }
+        }
+    }
+    return pooled;
+}
+
+/* Count the spikes of every channel: the sum of spikes. The counts were cleared before. */
+static void qps_pool_count(const qps_pool_view_t *view, uint32_t pixel, void *output)
+{
+    const qps_pool_t *const layer = view->layer;
+    for (uint32_t ky = view->rows.first; ky < view->rows.last; ky++) {
+        for (uint32_t kx = view->columns.first; kx < view->columns.last; kx++) {
+            const uint32_t *const spikes =
+                qps_spikes_at(&layer->input, view->input, view->t, qps_pool_row(view, ky), qps_pool_column(view, kx));
+            for (uint32_t word = 0U; word < qps_spike_words(layer->input.channels); word++) {
+                uint32_t left = spikes[word];
+                for (uint32_t c = 32U * word; left != 0U; left >>= 1, c++) {
+                    if ((left & 1U) != 0U) {
+                        qps_map_count(&layer->output, output, pixel, c);
+                    }
+                }
             }
         }
     }
 }
 
-/* The same for a pixel of counts. */
-static void qps_pool_counts(const qps_pool_t *layer, const void *input, uint32_t t, uint32_t iy, uint32_t ix,
-                            uint32_t y, uint32_t x, void *output)
+/* One pixel of the output. */
+static void qps_pool_pixel(const qps_pool_view_t *view, uint32_t y, uint32_t x, void *output)
 {
-    for (uint32_t c = 0U; c < layer->output.channels; c++) {
-        const uint32_t value = (uint32_t)qps_map_value(&layer->input, input, t, iy, ix, c);
-        const uint32_t pooled = (uint32_t)qps_map_value(&layer->output, output, t, y, x, c);
-        if (layer->mode == QPS_POOL_SUM) {
-            qps_map_store(&layer->output, output, t, y, x, c, pooled + value);
-        } else if (value > pooled) {
-            qps_map_store(&layer->output, output, t, y, x, c, value);
-        } else {
-            /* the larger value is kept */
+    const qps_map_t *const map = &view->layer->output;
+    const uint32_t pixel = qps_pixel(map, view->t, y, x);
+    if (map->format == QPS_MAP_SPIKES) {
+        const uint32_t words = qps_spike_words(map->channels);
+        for (uint32_t word = 0U; word < words; word++) {
+            ((uint32_t *)output)[(size_t)pixel * words + word] = qps_pool_word(view, word);
+        }
+    } else if (view->layer->input.format == QPS_MAP_SPIKES) {
+        qps_pool_count(view, pixel, output);
+    } else {
+        for (uint32_t c = 0U; c < map->channels; c++) {
+            qps_map_store(map, output, view->t, y, x, c, qps_pool_value(view, c));
         }
     }
 }
 
 void qps_pool_run(const qps_pool_t *layer, const void *input, void *output)
 {
-    const qps_window_t *const window = &layer->window;
-    qps_map_clear(&layer->output, output);
-    for (uint32_t t = 0U; t < layer->output.timesteps; t++) {
+    qps_pool_view_t view = {layer, input, 0U, {0, 0U, 0U}, {0, 0U, 0U}};
+    if (layer->input.format != layer->output.format) {
+        qps_map_clear(&layer->output, output);
+    }
+    for (view.t = 0U; view.t < layer->output.timesteps; view.t++) {
         for (uint32_t y = 0U; y < layer->output.height; y++) {
-            const qps_taps_t rows = qps_rows(window, y, layer->input.height);
+            view.rows = qps_rows(&layer->window, y, layer->input.height);
             for (uint32_t x = 0U; x < layer->output.width; x++) {
-                const qps_taps_t columns = qps_columns(window, x, layer->input.width);
-                for (uint32_t ky = rows.first; ky < rows.last; ky++) {
-                    const uint32_t iy = (uint32_t)(rows.origin + (int32_t)(ky * window->dilation_height));
-                    for (uint32_t kx = columns.first; kx < columns.last; kx++) {
-                        const uint32_t ix = (uint32_t)(columns.origin + (int32_t)(kx * window->dilation_width));
-                        if (layer->input.format == QPS_MAP_SPIKES) {
-                            qps_pool_spikes(layer, qps_spikes_at(&layer->input, input, t, iy, ix), t, y, x, output);
-                        } else {
-                            qps_pool_counts(layer, input, t, iy, ix, y, x, output);
-                        }
-                    }
-                }
+                view.columns = qps_columns(&layer->window, x, layer->input.width);
+                qps_pool_pixel(&view, y, x, output);
             }
         }
     }

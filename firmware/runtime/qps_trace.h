@@ -18,7 +18,7 @@ extern "C" {
 
 /* Any of the functions may be NULL. */
 typedef struct {
-    /* Stage 0, 1, ... is about to run; after the last one, once more with their number. */
+    /* That stage is about to run: all of it, or one more row of it; at the end, once more with the number of stages. */
     void (*stage)(void *context, uint32_t stage);
     /* The count words of pixel (y, x) at timestep t, valid during the call. layer: the index in the generated report. */
     void (*spikes)(void *context, uint32_t layer, uint32_t t, uint32_t y, uint32_t x, const uint32_t *words,

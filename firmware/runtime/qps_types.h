@@ -47,6 +47,7 @@ typedef struct {
     uint16_t height;
     uint16_t width;
     uint16_t timesteps; /* frames stored: 1 for an image */
+    uint16_t rows;      /* of a frame that are in memory: all of them, or the latest, row y in the place y % rows */
     qps_map_format_t format;
 } qps_map_t;
 

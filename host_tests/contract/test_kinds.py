@@ -156,6 +156,8 @@ def test_guards_notice_a_word_too_few(name: str) -> None:
     """The test above can fail: each stage's scratch is used to its last word, each map to its last byte."""
     plan = spread(make_plan(integers(name), "net"))
     for index, buffer in enumerate(plan.buffers):
+        if buffer.over:
+            continue  # it lies in a larger one
         short = list(plan.buffers)
         short[index] = replace(buffer, size=buffer.size - 4)
         with pytest.raises(ToolchainError, match="use-after-poison"):

@@ -201,7 +201,7 @@ def case(name: str) -> Case:
 
 def rendered(network: IntegerNetwork, name: str = "net") -> dict[str, str | bytes]:
     """The folder of an integer network, as the pipeline makes it."""
-    plan = make_plan(network, name)
+    plan = make_plan(network, name, "rows")
     check_plan(plan)
     report = summarize(plan, None, "")
     return render(plan, golden=make_golden(network, None), report=report, options="", weights_in="c")

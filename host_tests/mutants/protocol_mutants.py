@@ -106,9 +106,10 @@ PROTOCOL_MUTANTS: tuple[ProtocolMutant, ...] = (
         ("errors of the network ignored", "status == QPS_OK ? QPS_WIRE_OK : QPS_WIRE_MODEL_ERROR", "QPS_WIRE_OK"),
         (
             "ticks of the stage before",
-            "protocol->stamps[first + i + 1U] - protocol->stamps[first + i]",
-            "protocol->stamps[first + i]",
+            "protocol->ticks[first + i]",
+            "protocol->ticks[first + i - (i > 0U)]",
         ),
+        ("ticks not from 0", "    memset(protocol->ticks, 0, sizeof protocol->ticks);\n", ""),
         ("operations not from 0", "qps_store_u32(body + 8U * i + 4U, 0U);", ";"),
         ("digests not from 0", "    memset(body, 0, *size);\n", ""),
         (

@@ -16,6 +16,7 @@ from qpsnn_codegen.kinds import add, conv, input, neuron, pools, readout, shortc
 from qpsnn_codegen.planning import layouts
 from qpsnn_codegen.planning.kernels import lanes
 from qpsnn_codegen.planning.kernels.events import EventsKernel
+from qpsnn_codegen.planning.kernels.fusing import LayerKernel
 from qpsnn_codegen.planning.kernels.image import ImageKernel
 
 
@@ -168,7 +169,11 @@ EMITTER_MUTANTS: tuple[PythonMutant, ...] = (
         "describe",
         ("multiplier of the codes left out", "neuron.fraction_bits + conv.multiplier - 1", "neuron.fraction_bits"),
         ("zero point without fraction bits", "conv.zero_point << neuron.fraction_bits", "conv.zero_point"),
-        ("tile turned around", "tile = tile_of(self.pool)", "tile = tile_of(self.pool)[::-1]"),
+    ),
+    *_mutants(
+        LayerKernel,
+        "_fields",
+        ("tile turned around", "tile = _tile_of(self.pool)", "tile = _tile_of(self.pool)[::-1]"),
     ),
     *_mutants(
         ImageKernel,

@@ -35,7 +35,7 @@ def _run(data: bytes) -> Result:
     seed = sum((i + 1) * value for i, value in enumerate(data)) & 0xFFFFFFFF
     return Result(
         logits=tuple(_hash(seed, 500, 70).astype(np.int32).tolist()),
-        operations=tuple(((_hash(seed, 0, 35) & 0xFFF) + 1).tolist()),
+        operations=tuple(((_hash(seed, 0, 35) & 0xFFF) + [8, *[1] * 34]).tolist()),
         spikes=tuple(
             _hash(seed, 1000 + offset, _TIMESTEPS * height * width * words).reshape(_TIMESTEPS, height * width, words)
             for offset, height, width, words in _MAPS

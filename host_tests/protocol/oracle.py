@@ -213,8 +213,10 @@ class Oracle:
             raise Refusal(wire.OUT_OF_RANGE)
         self._result(crc)
         operations = self._result(crc).operations
-        # Stage i lies between the readings i + 1 and i + 2 of the counter of host_port.c.
-        pairs = [(10 * (i + 2), operations[i]) for i in range(first, min(first + 30, self.network.stages))]
+        # Stage i lies between the readings i + 1 and i + 2 of the counter of host_port.c; then 0 runs once more.
+        ticks = [10 * (i + 2) for i in range(self.network.stages)]
+        ticks[0] += 10 * (self.network.stages + 2)
+        pairs = zip(ticks[first : first + 30], operations[first : first + 30], strict=True)
         return words(*(value for pair in pairs for value in pair))
 
     def _trace(self, crc: int, first: int) -> bytes:

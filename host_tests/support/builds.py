@@ -10,7 +10,8 @@ import hashlib
 import shutil
 import subprocess
 import tempfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -36,9 +37,9 @@ _OPTIONS = (
     "-O1",
     "-fsanitize=address,undefined",
     "-fno-sanitize-recover=all",
-    "-DQPS_TRACE=1",
     "-I.",
 )
+_TRACE = "-DQPS_TRACE=1"
 
 
 class BuildError(AssertionError):
@@ -65,8 +66,9 @@ def run_files(
     cc: str,
     *,
     main: str = HOST_MAIN,
+    trace: bool = True,
 ) -> Outcome:
-    """Build a rendered folder with sanitizers and run it: logits and every spike.
+    """Build a rendered folder with sanitizers and run it: logits and, with ``trace``, every spike.
 
     Args:
         main: the file with the program, when it is not the shipped host application.
@@ -75,15 +77,29 @@ def run_files(
         BuildError: a warning or an error.
         ToolchainError: the program failed; a sanitizer's finding is the message.
     """
+    with _built(files, cc, main, (_TRACE,) if trace else ()) as program:
+        return run_program(program, integers, inputs, trace=trace, timeout=120)
+
+
+def output_of(source: str, files: Mapping[str, str | bytes], cc: str, *, trace: bool) -> str:
+    """What a C program that uses a folder's runtime prints."""
+    main = "printing_main.c"
+    with _built({**files, main: source}, cc, main, (_TRACE,) if trace else ()) as program:
+        return subprocess.run([program], capture_output=True, text=True, check=True, timeout=120).stdout
+
+
+@contextmanager
+def _built(files: Mapping[str, str | bytes], cc: str, main: str, hooks: tuple[str, ...]) -> Iterator[Path]:
+    """The program of a folder, as long as the context lasts."""
     code = {path: text for path, text in files.items() if isinstance(text, str) and path.endswith((".c", ".h"))}
     runtime = tuple((path, text) for path, text in sorted(code.items()) if path.startswith("runtime/"))
-    objects = _runtime_objects(cc, runtime)
+    objects = _runtime_objects(cc, runtime, hooks)
     own = [path for path in code if path.endswith(".c") and "/" not in path and path != main]
     with tempfile.TemporaryDirectory(prefix="qpsnn-contract-") as folder:
         root = Path(folder)
         _write(root, code)
-        _compile(cc, root, [*own, main, *objects, "-o", "program"])
-        return run_program(root / "program", integers, inputs, trace=True, timeout=120)
+        _compile(cc, root, [*hooks, *own, main, *objects, "-o", "program"])
+        yield root / "program"
 
 
 @cache
@@ -95,13 +111,13 @@ def _session_folder() -> Path:
 
 
 @cache
-def _runtime_objects(cc: str, sources: tuple[tuple[str, str], ...]) -> tuple[str, ...]:
+def _runtime_objects(cc: str, sources: tuple[tuple[str, str], ...], hooks: tuple[str, ...]) -> tuple[str, ...]:
     """Objects of a runtime, compiled once per compiler and text: another text is another runtime."""
-    digest = hashlib.sha256(repr(sources).encode()).hexdigest()[:16]
+    digest = hashlib.sha256(repr((sources, hooks)).encode()).hexdigest()[:16]
     root = _session_folder() / f"{cc}-{digest}"
     _write(root, dict(sources))
     names = [path for path, _ in sources if path.endswith(".c")]
-    _compile(cc, root, ["-c", *names])
+    _compile(cc, root, [*hooks, "-c", *names])
     return tuple(str(root / f"{Path(path).stem}.o") for path in names)
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from qpsnn_codegen.planning.memory import arena_size
+from qpsnn_codegen.planning.memory import Buffer, arena_size
 from qpsnn_codegen.planning.plan import Plan
 
 GUARDED_MAIN = "guarded_main.c"
@@ -13,18 +13,24 @@ RED_ZONE = 64
 
 
 def spread(plan: Plan) -> Plan:
-    """The plan with every buffer on its own, a red zone behind each."""
-    buffers, offset = [], RED_ZONE
+    """The plan with every buffer on its own, a red zone behind each; those that take another's place still do."""
+    buffers: list[Buffer] = []
+    offset = RED_ZONE
     for buffer in plan.buffers:
-        buffers.append(replace(buffer, offset=offset))
-        offset += -(-buffer.size // RED_ZONE) * RED_ZONE + RED_ZONE
+        if buffer.over:
+            place = next(other.offset for other in buffers if other.name == buffer.over)
+            buffers.append(replace(buffer, offset=place))
+        else:
+            buffers.append(replace(buffer, offset=offset))
+            offset += -(-buffer.size // RED_ZONE) * RED_ZONE + RED_ZONE
     return replace(plan, buffers=tuple(buffers), arena_bytes=arena_size(buffers) + 2 * RED_ZONE)
 
 
 def guarded_main(plan: Plan) -> str:
     """The shipped host application, with everything in the arena poisoned that is no buffer's."""
-    ends = [0, *(buffer.offset + buffer.size for buffer in plan.buffers)]
-    starts = [*(buffer.offset for buffer in plan.buffers), plan.arena_bytes]
+    buffers = [buffer for buffer in plan.buffers if not buffer.over]
+    ends = [0, *(buffer.offset + buffer.size for buffer in buffers)]
+    starts = [*(buffer.offset for buffer in buffers), plan.arena_bytes]
     poison = "".join(
         f"    ASAN_POISON_MEMORY_REGION((char *)net->arena + {end}, {start - end});\n"
         for end, start in zip(ends, starts, strict=True)

@@ -96,18 +96,18 @@ class TestMaps:
         ],
     )
     def test_size(self, chosen: Format, bytes_of_all: int) -> None:
-        layout = MapLayout(format=chosen, shape=(33, 2, 3), frames=3)
+        layout = MapLayout(format=chosen, shape=(33, 9, 3), frames=3, rows=2)
         assert layout.words_per_pixel == 2
         assert layout.size == bytes_of_all
 
     def test_samples_are_packed_as_described(self) -> None:
         values = np.arange(2 * 3 * 2 * 2).reshape(2, 3, 2, 2)
-        image = MapLayout(format="IMAGE_U8", shape=(3, 2, 2), frames=1)
+        image = MapLayout(format="IMAGE_U8", shape=(3, 2, 2), frames=1, rows=2)
         assert list(image.pack(values[:1])) == values[0].ravel().tolist()
-        counts = MapLayout(format="COUNTS8", shape=(3, 2, 2), frames=2)
+        counts = MapLayout(format="COUNTS8", shape=(3, 2, 2), frames=2, rows=2)
         naive = [values[t, c, y, x] for t in range(2) for y in range(2) for x in range(2) for c in range(3)]
         assert list(counts.pack(values)) == naive
-        spikes = MapLayout(format="SPIKES", shape=(3, 2, 2), frames=2)
+        spikes = MapLayout(format="SPIKES", shape=(3, 2, 2), frames=2, rows=2)
         words = [
             sum(int(values[t, c, y, x] % 2) << c for c in range(3))
             for t in range(2)
@@ -119,7 +119,7 @@ class TestMaps:
     def test_packed_size_is_the_planned_size(self) -> None:
         for chosen in ("IMAGE_U8", "COUNTS8", "SPIKES"):
             frames = 1 if chosen == "IMAGE_U8" else 4
-            layout = MapLayout(format=chosen, shape=(35, 3, 2), frames=frames)
+            layout = MapLayout(format=chosen, shape=(35, 3, 2), frames=frames, rows=3)
             assert len(layout.pack(np.ones((frames, 35, 3, 2), dtype=np.uint8))) == layout.size
 
     @pytest.mark.parametrize(

@@ -14,6 +14,7 @@ from qpsnn_codegen.emit.c_model import CModel
 from qpsnn_codegen.errors import InternalError
 from qpsnn_codegen.integer_network import IntegerNetwork
 from qpsnn_codegen.lowering import lower
+from qpsnn_codegen.planning.groups import Schedule
 from qpsnn_codegen.planning.memory import Buffer, check_placement
 from qpsnn_codegen.planning.plan import Plan, check_plan, make_plan
 
@@ -24,7 +25,14 @@ def plans() -> dict[str, tuple[IntegerNetwork, Plan]]:
     return {name: (network, make_plan(network, "net")) for name, network in networks.items()}
 
 
-PLANS = plans()
+def plans_of(schedule: Schedule) -> dict[str, tuple[IntegerNetwork, Plan]]:
+    """The same, with another schedule."""
+    return {
+        f"{name}, {schedule}": (network, make_plan(network, "net", schedule)) for name, (network, _) in plans().items()
+    }
+
+
+PLANS = plans() | plans_of("rows")
 
 
 @pytest.mark.parametrize("name", PLANS)
@@ -46,15 +54,17 @@ class TestPlans:
     def test_buffers_live_as_long_as_they_are_read(self, name: str) -> None:
         _, plan = PLANS[name]
         buffers = {buffer.name: buffer for buffer in plan.buffers}
-        for index, stage in enumerate(plan.stages):
+        for moment, index in ((at, index) for at, group in enumerate(plan.groups) for index in group.stages):
+            stage = plan.stages[index]
             if stage.scratch_bytes:
-                scratch = buffers[f"{stage.node}/scratch"]
-                assert (scratch.first, scratch.last, scratch.size) == (index, index, stage.scratch_bytes)
+                scratch = buffers[f"{plan.stages[plan.groups[moment].last].node}/scratch"]
+                assert (scratch.first, scratch.last) == (moment, moment)
+                assert scratch.size >= stage.scratch_bytes
             for read in stage.reads:
                 if read in buffers:
-                    assert buffers[read].first <= index <= buffers[read].last
+                    assert buffers[read].first <= moment <= buffers[read].last
             if stage.node in buffers:
-                assert buffers[stage.node].first == index
+                assert buffers[stage.node].first == moment
                 assert buffers[stage.node].size >= plan.layouts[stage.node].size
         check_placement(plan.buffers)
         assert plan.arena_bound <= plan.arena_bytes == max((b.offset + b.size for b in plan.buffers), default=4)

@@ -16,6 +16,7 @@ from qpsnn_codegen.emit.c_literals import identifiers
 
 if TYPE_CHECKING:
     from qpsnn_codegen.integer_network import IntegerNode
+    from qpsnn_codegen.planning.groups import Group
     from qpsnn_codegen.planning.plan import Plan
 
 
@@ -42,13 +43,31 @@ class CStruct:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CLayer:
-    """A kernel and its constants. ``arguments``: which of input, second, output, logits and scratch a stage's kernel
-    takes.
+    """A kernel and its constants.
+
+    Attributes:
+        arguments: which of input, second, output, logits and scratch a stage's kernel takes.
+        row_function: what computes one row; it takes the row's index besides.
     """
 
     function: str
     symbol: str
     arguments: tuple[str, ...] = ()
+    row_function: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CGroup:
+    """A group of stages: their kernels, and the array with the order of their rows, if they take turns."""
+
+    group: Group
+    layers: tuple[CLayer, ...]
+    order: str
+
+    @property
+    def functions(self) -> frozenset[str]:
+        """The runtime's functions that it calls."""
+        return frozenset(layer.row_function if self.order else layer.function for layer in self.layers)
 
 
 class CModel:
@@ -142,7 +161,17 @@ class CModel:
         return self.plan.network.timesteps
 
 
-def describe(plan: Plan) -> tuple[CModel, list[CLayer]]:
-    """The C of a plan: its constants, and the kernel of every stage."""
+def describe(plan: Plan) -> tuple[CModel, list[CGroup]]:
+    """The C of a plan: its constants, and the kernels of every group of stages."""
     model = CModel(plan)
-    return model, [stage.kernel.describe(model) for stage in plan.stages]
+    return model, [_describe_group(model, group) for group in plan.groups]
+
+
+def _describe_group(model: CModel, group: Group) -> CGroup:
+    layers = tuple(model.plan.stages[index].kernel.describe(model) for index in group.stages)
+    order = ""
+    if group.order:
+        node = model.plan.stages[group.last].node
+        comment = "which stage computes its next row, counted from the first of the group"
+        order = model.array(node, "order", "uint8_t", np.array(group.order, dtype=np.uint8), comment)
+    return CGroup(group=group, layers=layers, order=order)

@@ -11,10 +11,10 @@ import numpy as np
 
 from qpsnn_codegen import resources, storage
 from qpsnn_codegen.emit.c_literals import array_lines, comment_text
-from qpsnn_codegen.emit.c_model import CArray, CLayer, CStruct, describe
+from qpsnn_codegen.emit.c_model import CArray, CGroup, CStruct, describe
 from qpsnn_codegen.emit.golden import Golden
 from qpsnn_codegen.emit.templates import fill
-from qpsnn_codegen.planning.plan import Plan, Stage
+from qpsnn_codegen.planning.plan import Plan
 from qpsnn_codegen.toolchain.host import WARNINGS
 from qpsnn_codegen.version import __version__
 
@@ -23,10 +23,19 @@ RUNTIME_VERSION = 1
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Call:
-    """One line of the inference: a kernel with its arguments, and what it does."""
+    """One line of the inference: a kernel with its arguments, which stage that is, and what it does."""
 
     text: str
+    stage: int
     comment: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Calls:
+    """The calls of a group; with an ``order``, each for its next row, in that order."""
+
+    calls: tuple[Call, ...]
+    order: str
 
 
 def render(
@@ -45,8 +54,7 @@ def render(
         weights_in: ``"c"`` (an array in a C file) or ``"binary"`` (a blob that an assembler file includes).
         ports: files of boards, from :func:`qpsnn_codegen.emit.ports.port_files`.
     """
-    model, layers = describe(plan)
-    calls = [_call(plan, stage, layer) for stage, layer in zip(plan.stages, layers, strict=True)]
+    model, groups = describe(plan)
     weights = [array for array in model.arrays if array.weights]
     context = {
         "name": plan.name,
@@ -68,7 +76,8 @@ def render(
         "weights": [_array_context(array) for array in weights],
         "blobs": _blob_context(weights),
         "structs": [_struct_context(struct) for struct in model.structs],
-        "calls": calls,
+        "groups": [_calls(plan, group) for group in groups],
+        "stages": len(plan.stages),
         "trace": _trace_context(plan),
         "runtime_sources": _sources("runtime"),
         "app_sources": [path for path in _sources("app") if path != "app/host_main.c"],
@@ -124,21 +133,28 @@ def _header(ctype: str) -> str:
     raise LookupError(f"no runtime header declares {ctype}")
 
 
-def _call(plan: Plan, stage: Stage, layer: CLayer) -> Call:
+def _calls(plan: Plan, group: CGroup) -> Calls:
     places = {buffer.name: f"&net->arena[{buffer.offset // 4}]" for buffer in plan.buffers}
     places[plan.network.nodes[0].name] = "input"
-    arguments = {
-        "input": places[stage.reads[0]],
-        "second": places[stage.reads[1]] if len(stage.reads) > 1 else "NULL",
-        "output": places.get(stage.node, ""),
-        "logits": "logits",
-        "scratch": f"(int32_t *){places.get(f'{stage.node}/scratch', 'NULL')}",
-    }
-    texts = [f"&{layer.symbol}", *(arguments[name] for name in layer.arguments)]
-    return Call(
-        text=f"{layer.function}({', '.join(texts)});",
-        comment=comment_text(" + ".join(stage.parts)),
-    )
+    scratch = places.get(f"{plan.stages[group.group.last].node}/scratch", "NULL")
+    calls = []
+    for index, layer in zip(group.group.stages, group.layers, strict=True):
+        stage = plan.stages[index]
+        arguments = {
+            "input": places[stage.reads[0]],
+            "second": places[stage.reads[1]] if len(stage.reads) > 1 else "NULL",
+            "output": places.get(stage.node, ""),
+            "logits": "logits",
+            "scratch": f"(int32_t *){scratch}",
+        }
+        texts = [f"&{layer.symbol}", *(arguments[name] for name in layer.arguments)]
+        function = layer.function
+        if group.order:
+            function = layer.row_function
+            texts.append(f"rows[{index - group.group.first}]++")
+        text = f"{function}({', '.join(texts)});"
+        calls.append(Call(text=text, stage=index, comment=comment_text(" + ".join(stage.parts))))
+    return Calls(calls=tuple(calls), order=group.order)
 
 
 def _input_context(plan: Plan) -> dict[str, Any]:
@@ -161,8 +177,8 @@ def _buffer_context(plan: Plan, buffer: Any) -> dict[str, Any]:
         "name": comment_text(buffer.name),
         "offset": buffer.offset,
         "end": buffer.offset + buffer.size,
-        "first": buffer.first,
-        "last": buffer.last,
+        "first": plan.groups[buffer.first].first,
+        "last": plan.groups[buffer.last].last,
         "layout": layout.description if layout else "scratch",
     }
 

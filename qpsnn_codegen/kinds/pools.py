@@ -132,6 +132,18 @@ class MapPool(IntegerNode):
     def execute(self, *inputs: Integers, timesteps: int) -> Integers:
         return _pool(inputs[0], self.window, self.mode)
 
+    def reads_ahead(self, source: IntegerType) -> bool:
+        """Whether no pixel of the output, counted row by row, comes after one of the input that it still reads."""
+        _, height, width = self.output_type(source).shape
+        rows, columns = (self._first_read(axis, size) for axis, size in ((0, height), (1, width)))
+        first = rows[:, None] * source.shape[2] + columns
+        return bool((first >= np.arange(height * width).reshape(height, width)).all())
+
+    def _first_read(self, axis: int, size: int) -> Integers:
+        """Per position of the window along an axis, the first place inside the map."""
+        start = np.arange(size) * self.window.stride[axis] - self.window.padding[axis]
+        return np.where(start < 0, start % self.window.dilation[axis], start)
+
     def describe(self, c: CModel) -> CLayer:
         fields = {
             "input": c.map_fields(self.inputs[0]),

@@ -28,11 +28,17 @@ _DESCRIPTION: dict[Format, str] = {
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MapLayout:
-    """A map in memory; ``frames``: 1 for what does not change over time, else the timesteps."""
+    """A map in memory.
+
+    Attributes:
+        frames: 1 for what does not change over time, else the timesteps.
+        rows: of each frame that are in memory at once; the latest, row y in the place ``y % rows``.
+    """
 
     format: Format
     shape: Shape
     frames: int
+    rows: int
 
     @property
     def words_per_pixel(self) -> int:
@@ -42,8 +48,8 @@ class MapLayout:
     @property
     def size(self) -> int:
         """Bytes of all frames."""
-        channels, height, width = self.shape
-        pixels = self.frames * height * width
+        channels, _, width = self.shape
+        pixels = self.frames * self.rows * width
         if self.format == "SPIKES":
             return 4 * pixels * self.words_per_pixel
         return _VALUE_BYTES[self.format] * pixels * channels
@@ -51,7 +57,8 @@ class MapLayout:
     @property
     def description(self) -> str:
         """The layout in words, for the generated header."""
-        return _DESCRIPTION[self.format].format(words=self.words_per_pixel)
+        text = _DESCRIPTION[self.format].format(words=self.words_per_pixel)
+        return text if self.rows == self.shape[1] else f"{text}, {self.rows} rows of {self.shape[1]}"
 
     def fields(self) -> Iterator[tuple[str, str | int]]:
         """Fields of a ``qps_map_t``."""
@@ -59,6 +66,7 @@ class MapLayout:
         yield "height", self.shape[1]
         yield "width", self.shape[2]
         yield "timesteps", self.frames
+        yield "rows", self.rows
         yield "format", f"QPS_MAP_{self.format}"
 
     def c_fields(self) -> str:
@@ -86,7 +94,7 @@ def layout_of(node: IntegerNode, kind: IntegerType, timesteps: int) -> MapLayout
         chosen: Format = "IMAGE_U8" if low >= 0 and high <= 255 else "IMAGE_S8" if kind.bound <= 127 else "IMAGE_S16"
     else:
         chosen = "SPIKES" if high <= 1 else "COUNTS8" if high <= 255 else "COUNTS16"
-    return MapLayout(format=chosen, shape=kind.shape, frames=frames)
+    return MapLayout(format=chosen, shape=kind.shape, frames=frames, rows=kind.shape[1])
 
 
 def pack_spikes(pixels: NDArray[Any]) -> NDArray[np.uint32]:

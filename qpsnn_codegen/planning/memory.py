@@ -12,8 +12,12 @@ ALIGNMENT = 4
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Buffer:
-    """A piece of the arena: ``size`` bytes (a multiple of 4), alive from stage ``first`` to stage ``last``
+    """A piece of the arena: ``size`` bytes (a multiple of 4), alive from moment ``first`` to moment ``last``
     inclusive.
+
+    Attributes:
+        over: the buffer whose place it takes over in the moment ``first``, which is that one's last: it begins where
+            that one does and is no larger.
     """
 
     name: str
@@ -21,16 +25,28 @@ class Buffer:
     first: int
     last: int
     offset: int = -1
+    over: str = ""
+
+    @property
+    def needs_room(self) -> range:
+        """The moments at which it needs room of its own."""
+        return range(self.first + 1 if self.over else self.first, self.last + 1)
 
     def meets(self, other: Buffer) -> bool:
-        """Whether both are alive at some stage."""
-        return self.first <= other.last and other.first <= self.last
+        """Whether both need room at some moment."""
+        left, right = self.needs_room, other.needs_room
+        return left.start < right.stop and right.start < left.stop
+
+
+def aligned(size: int) -> int:
+    """Bytes, filled up to whole words."""
+    return -(-size // ALIGNMENT) * ALIGNMENT
 
 
 def lower_bound(buffers: Sequence[Buffer]) -> int:
-    """Bytes that are alive at once at the fullest stage: no arena can be smaller."""
-    stages = range(max((buffer.last for buffer in buffers), default=-1) + 1)
-    return max((sum(b.size for b in buffers if b.first <= stage <= b.last) for stage in stages), default=0)
+    """Bytes that are alive at once at the fullest moment: no arena can be smaller."""
+    moments = range(max((buffer.last for buffer in buffers), default=-1) + 1)
+    return max((sum(b.size for b in buffers if moment in b.needs_room) for moment in moments), default=0)
 
 
 def place(buffers: Sequence[Buffer]) -> tuple[Buffer, ...]:
@@ -57,6 +73,9 @@ def check_placement(buffers: Sequence[Buffer]) -> None:
     for index, left in enumerate(buffers):
         if left.offset < 0 or left.offset % ALIGNMENT or left.size % ALIGNMENT:
             raise InternalError(f"buffer {left.name}", f"lies at {left.offset}, {left.size} bytes long")
+        base = next((buffer for buffer in buffers if buffer.name == left.over), left)
+        if (base.offset, base.last) != (left.offset, left.first if left.over else left.last) or base.size < left.size:
+            raise InternalError(f"buffer {left.name}", f"cannot take the place of {left.over}")
         for right in buffers[index + 1 :]:
             apart = left.offset + left.size <= right.offset or right.offset + right.size <= left.offset
             if left.meets(right) and not apart:
@@ -66,10 +85,32 @@ def check_placement(buffers: Sequence[Buffer]) -> None:
 def _first_fit(ordered: Sequence[Buffer]) -> tuple[Buffer, ...]:
     placed: list[Buffer] = []
     for buffer in ordered:
-        offset = 0
-        for other in sorted((p for p in placed if p.meets(buffer)), key=lambda p: p.offset):
-            if offset + buffer.size <= other.offset:
-                break
-            offset = max(offset, other.offset + other.size)
-        placed.append(replace(buffer, offset=offset))
+        if buffer.over:
+            continue  # placed with the one whose place it takes
+        chain = _successors(buffer, ordered)
+        offset = _lowest(chain, placed)
+        placed += [replace(member, offset=offset) for member in chain]
     return tuple(placed)
+
+
+def _lowest(chain: Sequence[Buffer], placed: Sequence[Buffer]) -> int:
+    """The lowest place where no member of the chain meets another buffer."""
+    offset = 0
+    while True:
+        ends = [
+            other.offset + other.size
+            for other in placed
+            for member in chain
+            if member.meets(other) and offset < other.offset + other.size and other.offset < offset + member.size
+        ]
+        if not ends:
+            return offset
+        offset = min(ends)
+
+
+def _successors(buffer: Buffer, buffers: Sequence[Buffer]) -> list[Buffer]:
+    """A buffer, and one after the other those that take its place."""
+    chain = [buffer]
+    while (after := next((b for b in buffers if b.over == chain[-1].name), None)) is not None:
+        chain.append(after)
+    return chain

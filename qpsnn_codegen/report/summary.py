@@ -7,7 +7,8 @@ from typing import Any
 from qpsnn_codegen.calibration import Activity
 from qpsnn_codegen.emit.c_literals import comment_text
 from qpsnn_codegen.emit.folder import GENERATOR
-from qpsnn_codegen.planning.plan import Plan, Stage
+from qpsnn_codegen.planning.plan import Plan
+from qpsnn_codegen.planning.stages import Stage
 from qpsnn_codegen.version import __version__
 
 REPORT_VERSION = 1

@@ -48,6 +48,9 @@ qps_status_t qps_model_run(qps_model_t *net, const qps_model_input_t *input, int
             spikes_of(seed, stage);
         }
     }
+    /* Stages may take turns. */
+    qps_trace_stage(0U);
+    qps_trace_operations(7U);
     qps_trace_stage(QPS_MODEL_STAGES);
     for (uint32_t k = 0U; k < QPS_MODEL_CLASSES; k++) {
         logits[k] = (int32_t)hash(seed, 500U + k);

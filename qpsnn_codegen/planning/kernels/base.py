@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar, Self
 
 from qpsnn_codegen.integer_network import IntegerNode, IntegerType
+from qpsnn_codegen.planning.rows import LayerRows
 
 if TYPE_CHECKING:
     from qpsnn_codegen.emit.c_model import CLayer, CModel
@@ -53,6 +54,16 @@ class Kernel(ABC):
     @abstractmethod
     def scratch_words(self) -> int:
         """32-bit words it needs besides its input and output."""
+
+    @property
+    def rows(self) -> LayerRows | None:
+        """How it goes row by row, or ``None`` where it only runs whole maps."""
+        return None
+
+    @property
+    def in_place(self) -> bool:
+        """Whether its output may take the place of its input, if both have the same format."""
+        return False
 
     @abstractmethod
     def weight_bytes(self, part: IntegerNode) -> int:

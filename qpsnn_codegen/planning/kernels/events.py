@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from qpsnn_codegen.emit.c_model import CLayer
 from qpsnn_codegen.integer_network import IntegerNode
 from qpsnn_codegen.planning.kernels.base import Candidate
-from qpsnn_codegen.planning.kernels.fusing import LayerKernel, layer_parts, tile_of
+from qpsnn_codegen.planning.kernels.fusing import LayerKernel, initializer, layer_parts
 from qpsnn_codegen.planning.kernels.lanes import GROUP, PAIRS, code_bytes, lane_channels, pack_blocks, row_bytes
 
 if TYPE_CHECKING:
@@ -128,19 +128,10 @@ class EventsKernel(LayerKernel):
             "bytes": f"{row_bytes(self._channels, conv.bits)}U",
             "bits": f"{conv.bits}U",
         }
-        _, height, width = self.candidate.types[neuron.name].shape
-        tile = tile_of(self.pool)
         fields: dict[str, Any] = {
-            "input": c.map_fields(conv.inputs[0]),
-            "window": conv.window.c_fields(),
-            "rows": _initializer(packed),
-            "lif": _initializer(lif),
-            "output": c.map_fields(self.candidate.node.name),
-            "height": height,
-            "width": width,
-            "pool_height": tile[0],
-            "pool_width": tile[1],
-            "trace": c.trace(neuron.name),
+            **self._fields(c),
+            "rows": initializer(packed),
+            "lif": initializer(lif),
         }
         symbol = c.struct(
             neuron.name,
@@ -149,8 +140,9 @@ class EventsKernel(LayerKernel):
             fields,
             f"{c.verdict(neuron.name)}; {conv.name}: {c.range_comment(conv.name)}",
         )
-        return CLayer(function="qps_events_run", symbol=symbol, arguments=("input", "output", "scratch"))
-
-
-def _initializer(fields: dict[str, str]) -> str:
-    return "{" + ", ".join(f".{name} = {text}" for name, text in fields.items()) + "}"
+        return CLayer(
+            function="qps_events_run",
+            row_function="qps_events_row",
+            symbol=symbol,
+            arguments=("input", "output", "scratch"),
+        )

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -11,6 +13,10 @@ from qpsnn_codegen.kinds.neuron import IntegerNeuron
 from qpsnn_codegen.kinds.pools import MapPool
 from qpsnn_codegen.kinds.readout import LastReadout
 from qpsnn_codegen.planning.kernels.base import Candidate, Kernel
+from qpsnn_codegen.planning.rows import LayerRows
+
+if TYPE_CHECKING:
+    from qpsnn_codegen.emit.c_model import CModel
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -20,6 +26,34 @@ class LayerKernel(Kernel):
     conv: IntegerConv
     neuron: IntegerNeuron
     pool: MapPool | None
+
+    @property
+    def rows(self) -> LayerRows:
+        types = self.candidate.types
+        return LayerRows(
+            window=self.conv.window,
+            input_height=types[self.conv.inputs[0]].shape[1],
+            height=types[self.neuron.name].shape[1],
+            pool_height=_tile_of(self.pool)[0],
+        )
+
+    def _fields(self, c: CModel) -> dict[str, Any]:
+        """What both kernels' descriptions have: maps, window, tiles."""
+        _, height, width = self.candidate.types[self.neuron.name].shape
+        tile = _tile_of(self.pool)
+        tiles = {
+            "height": height,
+            "width": width,
+            "pool_height": tile[0],
+            "pool_width": tile[1],
+            "trace": c.trace(self.neuron.name),
+        }
+        return {
+            "input": c.map_fields(self.conv.inputs[0]),
+            "window": self.conv.window.c_fields(),
+            "output": c.map_fields(self.candidate.node.name),
+            "tiles": initializer({name: f"{value}U" for name, value in tiles.items()}),
+        }
 
     @property
     def _channels(self) -> int:
@@ -54,7 +88,12 @@ def layer_parts(candidate: Candidate) -> tuple[IntegerConv, IntegerNeuron, MapPo
     return conv, neuron, pool
 
 
-def tile_of(pool: MapPool | None) -> tuple[int, int]:
+def initializer(fields: Mapping[str, str]) -> str:
+    """Of a struct within a struct."""
+    return "{" + ", ".join(f".{name} = {text}" for name, text in fields.items()) + "}"
+
+
+def _tile_of(pool: MapPool | None) -> tuple[int, int]:
     """Height and width of the windows of a fused pool; 1, 1 for none."""
     return (1, 1) if pool is None else pool.window.kernel
 

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar, Self
 
 from qpsnn_codegen.integer_network import IntegerNode
+from qpsnn_codegen.kinds.pools import MapPool
 from qpsnn_codegen.planning.kernels.base import Candidate, Kernel
 from qpsnn_codegen.planning.layouts import pack_rows
 
@@ -27,6 +28,11 @@ class GenericKernel(Kernel):
     def scratch_words(self) -> int:
         types = self.candidate.types
         return sum(part.scratch_words(*(types[name] for name in part.inputs)) for part in self.candidate.parts)
+
+    @property
+    def in_place(self) -> bool:
+        pool = self.candidate.node
+        return isinstance(pool, MapPool) and pool.reads_ahead(self.candidate.types[pool.inputs[0]])
 
     def weight_bytes(self, part: IntegerNode) -> int:
         synapses = part.synapses()

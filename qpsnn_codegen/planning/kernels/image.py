@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from qpsnn_codegen.emit.c_model import CLayer
 from qpsnn_codegen.integer_network import IntegerNode, Integers
 from qpsnn_codegen.planning.kernels.base import Candidate
-from qpsnn_codegen.planning.kernels.fusing import LayerKernel, layer_parts, tile_of
+from qpsnn_codegen.planning.kernels.fusing import LayerKernel, layer_parts
 from qpsnn_codegen.planning.layouts import layout_of
 
 if TYPE_CHECKING:
@@ -95,20 +95,11 @@ class ImageKernel(LayerKernel):
         codes = c.weights(conv.name, self._packed(), comment)
         constants = np.stack([self.quiet(), neuron.threshold, neuron.rest], axis=1)
         neurons = c.array(neuron.name, "neurons", "int32_t", constants, "quiet, threshold and rest of every channel")
-        _, height, width = self.candidate.types[neuron.name].shape
-        tile = tile_of(self.pool)
         fields: dict[str, Any] = {
-            "input": c.map_fields(conv.inputs[0]),
-            "window": conv.window.c_fields(),
+            **self._fields(c),
             "codes": f"&{codes}[0]",
             "neurons": neurons,
-            "output": c.map_fields(self.candidate.node.name),
-            "height": height,
-            "width": width,
             "row_bytes": 4 * self._row_words,
-            "trace": c.trace(neuron.name),
-            "pool_height": tile[0],
-            "pool_width": tile[1],
             "multiplier": conv.multiplier,
             "zero_point": conv.zero_point,
             "decay_shift": neuron.decay.shift,
@@ -121,7 +112,12 @@ class ImageKernel(LayerKernel):
             fields,
             f"{c.verdict(neuron.name)}; {conv.name}: {c.range_comment(conv.name)}",
         )
-        return CLayer(function="qps_image_run", symbol=symbol, arguments=("input", "output", "scratch"))
+        return CLayer(
+            function="qps_image_run",
+            row_function="qps_image_row",
+            symbol=symbol,
+            arguments=("input", "output", "scratch"),
+        )
 
 
 def _filled(channels: int) -> int:
