@@ -51,6 +51,10 @@ class EventsKernel(LayerKernel):
         return cls(candidate=candidate, conv=conv, neuron=neuron, pool=pool)
 
     @property
+    def reads_bytes(self) -> bool:
+        return True
+
+    @property
     def _sum_words(self) -> int:
         return row_words(self._channels, self.conv.bits) * 16 // self.conv.bits
 
