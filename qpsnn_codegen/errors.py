@@ -14,7 +14,7 @@ class QpsnnError(Exception):
         what: what is wrong there, in one clause.
         remedy: what the user can do about it, in one clause.
 
-    The exit code is 2 (bad input or usage) for all of them; "the answer is no" (1) is not an error.
+    The exit code is 2 (bad input or usage) for all but "the answer is no" (1).
     """
 
     exit_code = 2
@@ -54,7 +54,13 @@ class ToolchainError(QpsnnError):
 
 
 class BoardError(QpsnnError):
-    """A board that nobody knows, that is described wrongly, or that is too small for a model."""
+    """A board that nobody knows, or that is described wrongly."""
+
+
+class BudgetError(QpsnnError):
+    """A model that takes more flash or RAM than a limit or a board allows: the answer is no."""
+
+    exit_code = 1
 
 
 class DeviceError(QpsnnError):

@@ -17,7 +17,7 @@ from typing import Any
 
 from qpsnn_codegen.boards import Board, all_boards
 from qpsnn_codegen.emit.c_model import describe
-from qpsnn_codegen.errors import BoardError
+from qpsnn_codegen.errors import BudgetError
 from qpsnn_codegen.planning.plan import Plan
 
 TABLE = Path(__file__).with_name("code_sizes.json")
@@ -168,18 +168,11 @@ def fitting_boards(needs: Needs) -> list[Board]:
     return [board for board in all_boards() if predict(needs, board, trace=False).fits]
 
 
-def check_fit(needs: Needs, boards: Iterable[Board]) -> None:
-    """Refuse boards that are too small.
-
-    Raises:
-        BoardError: says how much is missing and which boards the model fits.
-    """
-    for board in boards:
-        footprint = predict(needs, board, trace=False)
-        if not footprint.fits:
-            raise BoardError(
-                f"--board {board.name}", f"the model {_missing(footprint)}", _remedy(fitting_boards(needs))
-            )
+def fit_error(needs: Needs, boards: Iterable[Board]) -> BudgetError:
+    """How much the first board that is too small lacks, and which boards the model fits."""
+    footprint = next(fp for board in boards if not (fp := predict(needs, board, trace=False)).fits)
+    where = f"--board {footprint.board.name}"
+    return BudgetError(where, f"the model {_missing(footprint)}", _remedy(fitting_boards(needs)))
 
 
 def _missing(footprint: Footprint) -> str:

@@ -10,6 +10,7 @@ from typing import Any, Literal
 from numpy.typing import NDArray
 
 from qpsnn_codegen.boards import find_board
+from qpsnn_codegen.budget import Budget, plan_within
 from qpsnn_codegen.calibration import Activity, measure
 from qpsnn_codegen.emit.c_literals import check_model_name
 from qpsnn_codegen.emit.folder import write_folder
@@ -17,13 +18,16 @@ from qpsnn_codegen.emit.golden import make_golden
 from qpsnn_codegen.emit.ports import port_files
 from qpsnn_codegen.emit.render import render
 from qpsnn_codegen.errors import DataError, UsageError
-from qpsnn_codegen.footprint import check_fit, external_weights, needs_of
+from qpsnn_codegen.footprint import external_weights, needs_of
 from qpsnn_codegen.integer_network import IntegerNetwork, check_integer_network
 from qpsnn_codegen.lowering import LoweringOptions, lower
 from qpsnn_codegen.network import Network, check_network
-from qpsnn_codegen.planning.plan import Plan, check_plan, make_plan
+from qpsnn_codegen.planning.options import PlanOptions
+from qpsnn_codegen.planning.plan import Plan, check_plan
 from qpsnn_codegen.report.boards import boards_report
 from qpsnn_codegen.report.summary import summarize
+
+_AS_IT_COMES = PlanOptions()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -64,6 +68,9 @@ def compile(  # noqa: A001 - qpsnn_codegen.compile() is what it is called
     weights_in: Literal["c", "binary"] = "c",
     input_bits: Literal[8, 16] = 16,
     boards: Sequence[str] = (),
+    planning: PlanOptions = _AS_IT_COMES,
+    ram_limit: int | None = None,
+    flash_limit: int | None = None,
     progress: Callable[[int], None] = lambda done: None,
     say: Callable[[str], None] = lambda step: None,
 ) -> Compilation:
@@ -76,13 +83,17 @@ def compile(  # noqa: A001 - qpsnn_codegen.compile() is what it is called
         calibration: raw inputs, uint8 ``[N, C, H, W]`` or ``[N, T, C, H, W]``, to count spikes and operations on.
         weights_in: an array in C, or a binary file that an assembler file includes.
         input_bits: width of normalized images, for models whose normalization is more than a scale.
-        boards: whose ports the folder gets, by name.
+        boards: whose ports the folder gets, by name; the model must fit each of them.
+        planning: how stages take turns, how spikes are packed, which kernels run which layers.
+        ram_limit: bytes that the arena may take.
+        flash_limit: bytes that weights and constants may take.
         progress: called with the number of calibration samples just done.
         say: called with the name of each step as it begins.
 
     Raises:
         ModelFileError, UnsupportedError, LoweringError, UsageError, DataError: see :mod:`qpsnn_codegen.errors`.
-        BoardError: no such board, or one that the model does not fit.
+        BoardError: no such board.
+        BudgetError: the model does not keep a limit, or fit a board, in any form that the options leave open.
     """
     prefix = check_model_name(default_name(model) if name is None else name)
     targets = [find_board(board) for board in dict.fromkeys(boards)]
@@ -92,10 +103,9 @@ def compile(  # noqa: A001 - qpsnn_codegen.compile() is what it is called
     integers = lower(network, LoweringOptions(input_bits=input_bits))
     check_integer_network(integers)
     say("planning")
-    plan = make_plan(integers, prefix)
+    plan = plan_within(integers, prefix, planning, Budget(ram=ram_limit, flash=flash_limit, boards=tuple(targets)))
     check_plan(plan)
     needs = needs_of(plan)
-    check_fit(needs, targets)
     if calibration is not None and not len(calibration):
         raise DataError("calibration", "holds no inputs", "give at least one")
     activity = None if calibration is None else measure(network, integers, calibration, progress)
@@ -109,6 +119,7 @@ def compile(  # noqa: A001 - qpsnn_codegen.compile() is what it is called
         [
             *(f"--{key.replace('_', '-')} {value}" for key, value in chosen.items()),
             *(f"--board {board.name}" for board in targets),
+            *plan.options.arguments(),
         ]
     )
     report = summarize(plan, activity, options) | boards_report(needs, targets)

@@ -16,11 +16,11 @@ extern "C" {
 #endif
 
 typedef struct {
-    qps_map_t input; /* QPS_MAP_SPIKES */
+    qps_map_t input; /* QPS_MAP_SPIKES or QPS_MAP_SPIKES8 */
     qps_window_t window;
     qps_rows_t rows; /* row (ky * kernel_width + kx) * input channels + channel */
     qps_lif_t lif;
-    qps_map_t output; /* QPS_MAP_SPIKES, after the pool */
+    qps_map_t output; /* likewise, after the pool */
     qps_tiles_t tiles;
 } qps_events_t;
 

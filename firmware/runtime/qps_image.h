@@ -31,7 +31,7 @@ typedef struct {
     /* Per channel: quiet, threshold, rest. On a constant current A, w = floor(w / 2^decay_shift) + A * 2^fraction_bits from
      * rest on, w > threshold is a spike, w is rest after it; with A up to quiet none ever comes. */
     const int32_t *neurons;
-    qps_map_t output; /* QPS_MAP_SPIKES, after the pool */
+    qps_map_t output; /* QPS_MAP_SPIKES or QPS_MAP_SPIKES8, after the pool */
     qps_tiles_t tiles;
     uint16_t row_bytes;
     uint8_t multiplier; /* A = multiplier * sum(u * v) - zero_point * sum(v) */

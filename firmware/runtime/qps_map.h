@@ -18,6 +18,12 @@ static inline uint32_t qps_spike_words(uint32_t channels)
     return (channels + 31U) / 32U;
 }
 
+/* Bytes from pixel to pixel of a map of spikes. */
+static inline uint32_t qps_spike_bytes(const qps_map_t *map)
+{
+    return map->format == QPS_MAP_SPIKES8 ? (map->channels + 7U) / 8U : 4U * qps_spike_words(map->channels);
+}
+
 /* Index of a pixel among all pixels of all frames; t is ignored by maps that do not change over time. */
 static inline uint32_t qps_pixel(const qps_map_t *map, uint32_t t, uint32_t y, uint32_t x)
 {
@@ -49,6 +55,8 @@ static inline int32_t qps_map_value(const qps_map_t *map, const void *data, uint
     int8_t byte;
     int32_t value = 0;
     switch (map->format) {
+    case QPS_MAP_SPIKES8: /* not for this function */
+        break;
     case QPS_MAP_SPIKES:
         value = (int32_t)((qps_spikes_at(map, data, t, y, x)[c / 32U] >> (c % 32U)) & 1U);
         break;

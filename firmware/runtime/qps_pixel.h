@@ -18,7 +18,7 @@ typedef struct {
 /* One row of a layer on its way into the map after the pool. */
 typedef struct {
     const qps_map_t *map;
-    uint32_t *pixels; /* the map's row in its first frame, or NULL: nobody reads this one */
+    uint8_t *pixels;  /* the map's row in its first frame, or NULL: nobody reads this one */
     uint32_t y;       /* of the layer */
     uint32_t columns; /* of the layer, to be computed */
     uint32_t pool_width;
@@ -26,7 +26,7 @@ typedef struct {
 } qps_line_t;
 
 /* Begin row y of a layer; with the first row of a tile, the row of output it goes to is cleared. Rows are begun in order.
- * The map may keep fewer rows than it has. Pixels beyond the last whole tile are read by nobody: with QPS_TRACE they are
+ * The map is one of spikes, in words or in bytes, and may keep fewer rows than it has. Pixels beyond the last whole tile are read by nobody: with QPS_TRACE they are
  * computed all the same, to be traced; else they are not among the columns, and a row of them has none. */
 qps_line_t qps_begin_line(const qps_map_t *map, const qps_tiles_t *tiles, uint32_t y, uint32_t *output);
 

@@ -9,7 +9,7 @@ from host_tests.support.agreement import SCHEDULES, case_of, check_planned
 from host_tests.support.builds import COMPILERS, emit, output_of, run_files
 from host_tests.support.layers import Layers
 from qpsnn_codegen.kinds.windows import Window
-from qpsnn_codegen.planning.groups import Schedule
+from qpsnn_codegen.planning.options import PlanOptions, Schedule
 from qpsnn_codegen.planning.plan import make_plan
 
 pytestmark = pytest.mark.slow
@@ -28,7 +28,7 @@ def test_windows_of_every_shape_in_turns(timesteps: int) -> None:
     layers.layer(7, 4, Window(kernel=(1, 1), stride=(2, 1)))
     layers.layer(8, 4, Window(kernel=(2, 1), padding=(3, 0), dilation=(3, 1)))
     case = case_of(layers)
-    plan = make_plan(case.network, "net", "rows")
+    plan = make_plan(case.network, "net", PlanOptions(schedule="rows"))
     (group,) = (group for group in plan.groups if group.order)
     assert (group.first, group.last) == (0, 5)
     assert group.kept == (5, 5, 2, 1, 4)
@@ -46,7 +46,7 @@ def test_groups_and_stages_between_them(schedule: Schedule) -> None:
         layers.layer(33, 2, AROUND)
     layers.add("pool of neuron3", "neuron6")
     case = case_of(layers)
-    plan = make_plan(case.network, "net", schedule)
+    plan = make_plan(case.network, "net", PlanOptions(schedule=schedule))
     assert sum(bool(group.order) for group in plan.groups) == (2 if schedule == "rows" else 0)
     assert [buffer.name for buffer in plan.buffers if buffer.over] == ["pool of neuron3"]
     check_planned(case, plan)
@@ -60,7 +60,7 @@ def test_dropped_pixels_are_left_out_without_a_trace(pool: tuple[int, int]) -> N
         layers.layer(35, 4, AROUND, fraction_bits=1).pool(*pool).layer(6, 4, AROUND)
         case = case_of(layers)
         for schedule, cc in zip(SCHEDULES, COMPILERS, strict=True):
-            plan = make_plan(case.network, "net", schedule)
+            plan = make_plan(case.network, "net", PlanOptions(schedule=schedule))
             outcome = run_files(emit(plan), case.network, case.inputs, cc, trace=False)
             assert np.array_equal(outcome.logits, case.expected.logits)
 

@@ -130,11 +130,13 @@ class Workplace:
         shutil.copytree(self.small_firmware, self.folder / name)
         return Path(name)
 
-    def refuses(self, *arguments: object, says: tuple[str, ...] = (), runner: Callable[..., Result] = call) -> str:
-        """The command is refused in one line with exit code 2, and leaves everything as it was; that line."""
+    def refuses(
+        self, *arguments: object, says: tuple[str, ...] = (), runner: Callable[..., Result] = call, code: int = 2
+    ) -> str:
+        """The command is refused in one line with an exit code, and leaves everything as it was; that line."""
         before = contents(self.folder)
         result = runner(*arguments)
-        check_message(result, *says)
+        check_message(result, *says, code=code)
         assert contents(self.folder) == before
         assert self.leftovers() == []
         return result.err

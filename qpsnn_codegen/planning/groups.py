@@ -7,15 +7,12 @@ from collections.abc import Iterator, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, replace
 from math import inf
-from typing import Literal
 
 from qpsnn_codegen.planning.layouts import MapLayout
 from qpsnn_codegen.planning.memory import Buffer, aligned, lower_bound
+from qpsnn_codegen.planning.options import Schedule
 from qpsnn_codegen.planning.rows import LayerRows, Order, order_of, rows_kept
 from qpsnn_codegen.planning.stages import Stage
-
-Schedule = Literal["auto", "window", "rows"]
-"""Rows where that saves memory, never, wherever it can be."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -12,12 +12,13 @@ from numpy.typing import NDArray
 from qpsnn_codegen.integer_network import IntegerNode, IntegerType
 from qpsnn_codegen.network import Shape
 
-Format = Literal["SPIKES", "COUNTS8", "COUNTS16", "IMAGE_U8", "IMAGE_S8", "IMAGE_S16"]
+Format = Literal["SPIKES", "SPIKES8", "COUNTS8", "COUNTS16", "IMAGE_U8", "IMAGE_S8", "IMAGE_S16"]
 
 _VALUE_BYTES: dict[Format, int] = {"COUNTS8": 1, "COUNTS16": 2, "IMAGE_U8": 1, "IMAGE_S8": 1, "IMAGE_S16": 2}
 
 _DESCRIPTION: dict[Format, str] = {
     "SPIKES": "[t][y][x] groups of {words} 32-bit words, bit c % 32 of word c / 32 is channel c",
+    "SPIKES8": "[t][y][x] groups of {bytes} bytes, bit c % 8 of byte c / 8 is channel c",
     "COUNTS8": "[t][y][x][channel] unsigned bytes",
     "COUNTS16": "[t][y][x][channel] unsigned 16-bit",
     "IMAGE_U8": "[channel][y][x] unsigned bytes",
@@ -46,18 +47,23 @@ class MapLayout:
         return -(-self.shape[0] // 32)
 
     @property
+    def bytes_per_pixel(self) -> int:
+        """Of any map that is stored pixel by pixel."""
+        if self.format == "SPIKES":
+            return 4 * self.words_per_pixel
+        if self.format == "SPIKES8":
+            return -(-self.shape[0] // 8)
+        return _VALUE_BYTES[self.format] * self.shape[0]
+
+    @property
     def size(self) -> int:
         """Bytes of all frames."""
-        channels, _, width = self.shape
-        pixels = self.frames * self.rows * width
-        if self.format == "SPIKES":
-            return 4 * pixels * self.words_per_pixel
-        return _VALUE_BYTES[self.format] * pixels * channels
+        return self.frames * self.rows * self.shape[2] * self.bytes_per_pixel
 
     @property
     def description(self) -> str:
         """The layout in words, for the generated header."""
-        text = _DESCRIPTION[self.format].format(words=self.words_per_pixel)
+        text = _DESCRIPTION[self.format].format(words=self.words_per_pixel, bytes=self.bytes_per_pixel)
         return text if self.rows == self.shape[1] else f"{text}, {self.rows} rows of {self.shape[1]}"
 
     def fields(self) -> Iterator[tuple[str, str | int]]:

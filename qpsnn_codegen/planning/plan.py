@@ -6,11 +6,15 @@ from dataclasses import dataclass
 
 from qpsnn_codegen.errors import InternalError
 from qpsnn_codegen.integer_network import IntegerNetwork
-from qpsnn_codegen.planning.groups import Group, Grouping, Schedule
+from qpsnn_codegen.planning.groups import Group, Grouping
 from qpsnn_codegen.planning.layouts import MapLayout, layout_of
 from qpsnn_codegen.planning.memory import ALIGNMENT, Buffer, arena_size, check_placement, lower_bound, place
+from qpsnn_codegen.planning.options import PlanOptions
+from qpsnn_codegen.planning.packing import packed_maps
 from qpsnn_codegen.planning.rows import check_order
 from qpsnn_codegen.planning.stages import Stage, make_stages
+
+_AS_IT_COMES = PlanOptions()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -26,6 +30,7 @@ class Plan:
 
     name: str
     network: IntegerNetwork
+    options: PlanOptions
     stages: tuple[Stage, ...]
     groups: tuple[Group, ...]
     layouts: dict[str, MapLayout]
@@ -50,18 +55,20 @@ class Plan:
         return self.layouts[self.network.nodes[0].name]
 
 
-def make_plan(network: IntegerNetwork, name: str, schedule: Schedule = "auto") -> Plan:
+def make_plan(network: IntegerNetwork, name: str, options: PlanOptions = _AS_IT_COMES) -> Plan:
     """Group nodes into stages and stages into groups, choose layouts and place the arena."""
     types = network.types()
-    stages = make_stages(network)
+    stages = make_stages(network, dict(options.kernels))
     layouts = {node.name: layout_of(node, types[node.name], network.timesteps) for node in network.nodes if node.stored}
+    layouts |= packed_maps(stages, layouts, options.packing)
     grouping = Grouping(stages=stages, layouts=layouts)
-    groups = grouping.choose(schedule)
+    groups = grouping.choose(options.schedule)
     buffers = place(grouping.buffers(groups))
     kept = {stages[index].node: grouping.layout(group, index) for group in groups for index in group.stages}
     return Plan(
         name=name,
         network=network,
+        options=options,
         stages=stages,
         groups=groups,
         layouts=layouts | kept,

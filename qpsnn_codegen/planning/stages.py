@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
 
+from qpsnn_codegen.errors import UsageError
 from qpsnn_codegen.integer_network import IntegerNetwork, IntegerNode, IntegerType
-from qpsnn_codegen.planning.kernels import Candidate, Kernel, choose, special
+from qpsnn_codegen.planning.kernels import KERNELS, Candidate, Kernel, choose, special
 from qpsnn_codegen.planning.rows import LayerRows
 
 
@@ -43,16 +44,36 @@ class Stage:
         return self.kernel.rows
 
 
-def make_stages(network: IntegerNetwork) -> tuple[Stage, ...]:
-    """Group a network's nodes into stages, in the order of execution."""
+def make_stages(network: IntegerNetwork, kernels: Mapping[str, str]) -> tuple[Stage, ...]:
+    """Group a network's nodes into stages, in the order of execution.
+
+    Args:
+        kernels: which kernel must run the stage that a node belongs to.
+
+    Raises:
+        UsageError: there is no such node or kernel, or the kernel cannot run it.
+    """
     types = network.types()
     nodes = {node.name: node for node in network.nodes}
     stored = [node for node in network.nodes if node.stored]
     readers = Counter(name for node in network.nodes for name in node.inputs)
     stages: list[Stage] = []
     for node in stored[1:]:
-        _append_or_fuse(stages, _stage(node, nodes, types, readers, network.timesteps))
+        _append_or_fuse(stages, _stage(node, nodes, types, readers, network.timesteps, kernels), kernels)
+    _check_kernels(stages, kernels)
     return _without_doubles(stages, nodes)
+
+
+def _check_kernels(stages: Sequence[Stage], kernels: Mapping[str, str]) -> None:
+    by_part = {part: stage for stage in stages for part in stage.parts}
+    for layer, name in kernels.items():
+        where = f"--kernel {layer}={name}"
+        if layer not in by_part:
+            raise UsageError(where, f"there is no layer {layer!r}", f"choose one of {', '.join(by_part)}")
+        stage = by_part[layer]
+        if stage.kernel.name != name:
+            able = [kernel.name for kernel in KERNELS if kernel.fit(stage.kernel.candidate) is not None]
+            raise UsageError(where, f"{name!r} cannot run {' + '.join(stage.parts)}", f"choose {' or '.join(able)}")
 
 
 def _stage(
@@ -61,6 +82,7 @@ def _stage(
     types: Mapping[str, IntegerType],
     readers: Mapping[str, int],
     timesteps: int,
+    kernels: Mapping[str, str],
 ) -> Stage:
     """Follow a stored node through its currents to the maps it reads."""
     parts: list[IntegerNode] = [node]
@@ -78,7 +100,7 @@ def _stage(
         readers=readers,
         timesteps=timesteps,
     )
-    kernel = choose(candidate)
+    kernel = choose(candidate, kernels)
     return Stage(
         node=node.name,
         parts=tuple(part.name for part in reversed(parts)),
@@ -90,14 +112,14 @@ def _stage(
     )
 
 
-def _append_or_fuse(stages: list[Stage], stage: Stage) -> None:
+def _append_or_fuse(stages: list[Stage], stage: Stage, kernels: Mapping[str, str]) -> None:
     """Append a stage, or let the one whose map it alone reads do its work too, if there is a kernel for both."""
     candidate = stage.kernel.candidate
     for index, earlier in enumerate(stages):
         if stage.reads == (earlier.node,) and candidate.readers[earlier.node] == 1:
             before = earlier.kernel.candidate
             together = replace(before, parts=(*before.parts, *candidate.parts))
-            kernel = special(together)
+            kernel = special(together, kernels)
             if kernel is not None:
                 stages[index] = replace(
                     earlier,

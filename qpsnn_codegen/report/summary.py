@@ -8,7 +8,6 @@ from qpsnn_codegen.calibration import Activity
 from qpsnn_codegen.emit.c_literals import comment_text
 from qpsnn_codegen.emit.folder import GENERATOR
 from qpsnn_codegen.planning.plan import Plan
-from qpsnn_codegen.planning.stages import Stage
 from qpsnn_codegen.version import __version__
 
 REPORT_VERSION = 1
@@ -28,7 +27,7 @@ def summarize(plan: Plan, activity: Activity | None, options: str) -> dict[str, 
         rate = None if activity is None else activity.rates[node.name]
         trace.append({"name": node.name, "shape": [channels, height, width], "rate": rate})
         trace_words += network.timesteps * -(-channels // 32) * height * width
-    rows = [_row(plan, stage, activity) for stage in plan.stages]
+    rows = [_row(plan, index, activity) for index in range(len(plan.stages))]
     return {
         "generator": GENERATOR,
         "version": REPORT_VERSION,
@@ -36,6 +35,7 @@ def summarize(plan: Plan, activity: Activity | None, options: str) -> dict[str, 
         "name": plan.name,
         "model_sha256": network.digest,
         "options": options,
+        "planning": plan.options.report(),
         "timesteps": network.timesteps,
         "class_names": list(network.class_names),
         "logit_scale": network.logit_scale,
@@ -62,7 +62,8 @@ def summarize(plan: Plan, activity: Activity | None, options: str) -> dict[str, 
     }
 
 
-def _row(plan: Plan, stage: Stage, activity: Activity | None) -> dict[str, Any]:
+def _row(plan: Plan, index: int, activity: Activity | None) -> dict[str, Any]:
+    stage = plan.stages[index]
     nodes = {node.name: node for node in plan.network.nodes}
     certificates = {certificate.layer: certificate for certificate in plan.network.certificates}
     shape = plan.network.types()[stage.node].shape
@@ -84,6 +85,8 @@ def _row(plan: Plan, stage: Stage, activity: Activity | None) -> dict[str, Any]:
         "name": comment_text(name),
         "shape": size,
         "bits": bits,
+        "kernel": stage.kernel.name,
+        "turns": next(group.first for group in plan.groups if index in group.stages),
         "weight_bytes": stage.weight_bytes,
         "constant_bytes": stage.constant_bytes,
         "arena_bytes": output + stage.scratch_bytes,

@@ -28,6 +28,7 @@ def compilation_text(report: dict[str, Any]) -> str:
         "layer": "name",
         "shape": "shape",
         "bits": "bits",
+        "kernel": "kernel",
         "weights B": "weight_bytes",
         "consts B": "constant_bytes",
         "arena B": "arena_bytes",
@@ -43,12 +44,19 @@ def compilation_text(report: dict[str, Any]) -> str:
         table(list(columns), rows),
         "",
         f"flash  {flash:,} bytes of weights and constants, code not counted",
-        f"RAM    {report['arena_bytes']:,} bytes of arena (lower bound {report['arena_bound']:,}), stack not counted",
+        f"RAM    {report['arena_bytes']:,} bytes of arena (lower bound {report['arena_bound']:,}), stack not counted"
+        + _turns(report),
         f"SOPs   {report['dense_slots']:,} if every input were active" + _expected(report),
         f"MACs   {report['image_macs']:,} where weights read the image itself, once per inference",
         f"proof  {_proof(report)}",
     ]
     return "\n".join(lines)
+
+
+def _turns(report: dict[str, Any]) -> str:
+    groups = [row["turns"] for row in report["layers"]]
+    sharing = sum(groups.count(first) > 1 for first in groups)
+    return f"; {sharing} of {len(groups)} layers take turns, row by row" if sharing else ""
 
 
 def _expected(report: dict[str, Any]) -> str:

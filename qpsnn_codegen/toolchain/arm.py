@@ -15,6 +15,7 @@ from qpsnn_codegen.emit.folder import BUILD_REPORT_NAME, GENERATOR, REPORT_NAME,
 from qpsnn_codegen.emit.ports import port_files
 from qpsnn_codegen.errors import ModelFileError
 from qpsnn_codegen.footprint import Needs, external_weights, needs_of, predict
+from qpsnn_codegen.planning.options import PlanOptions
 from qpsnn_codegen.planning.plan import make_plan
 from qpsnn_codegen.toolchain.elf import Elf
 from qpsnn_codegen.toolchain.image_sizes import check_prediction, measure
@@ -118,13 +119,18 @@ class _Job:
                 str(folder), "is no folder of generated firmware", "give what 'qpsnn-codegen MODEL -o' wrote"
             )
         network = storage.load(folder / "golden" / "network.npz")
-        name = json.loads((folder / REPORT_NAME).read_bytes()).get("name")
+        report = json.loads((folder / REPORT_NAME).read_bytes())
+        name = report.get("name")
         if not isinstance(name, str):
             raise ModelFileError(f"{folder}/{REPORT_NAME}", "has no name", "generate the folder again")
+        try:
+            options = PlanOptions.of_report(report.get("planning"))
+        except ValueError as error:
+            raise ModelFileError(f"{folder}/{REPORT_NAME}", f"has {error}", "generate the folder again") from None
         own = folder / "ports" / board_name
         has_port = (own / "board.toml").is_file()
         board = read_board(own) if has_port else find_board(board_name)
-        needs = needs_of(make_plan(network, name))
+        needs = needs_of(make_plan(network, name, options))
         files = {} if has_port else port_files([board], external_weights(needs, [board]))
         return _Job(
             folder=folder,

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from qpsnn_codegen.planning.kernels.base import Candidate, Kernel
 from qpsnn_codegen.planning.kernels.events import EventsKernel
 from qpsnn_codegen.planning.kernels.generic import GenericKernel
@@ -11,15 +13,16 @@ KERNELS: tuple[type[Kernel], ...] = (EventsKernel, ImageKernel, GenericKernel)
 """In order of preference; the last can run every stage."""
 
 
-def choose(candidate: Candidate) -> Kernel:
-    """The kernel that will run a stage."""
-    return special(candidate) or GenericKernel(candidate=candidate)
+def choose(candidate: Candidate, wanted: Mapping[str, str]) -> Kernel:
+    """The kernel that will run a stage; ``wanted``: by node, the one that is to be it."""
+    return special(candidate, wanted) or GenericKernel(candidate=candidate)
 
 
-def special(candidate: Candidate) -> Kernel | None:
+def special(candidate: Candidate, wanted: Mapping[str, str]) -> Kernel | None:
     """The same, but none where only the generic kernel could: for parts that need not be one stage."""
-    fits = (kernel.fit(candidate) for kernel in KERNELS[:-1])
+    names = {wanted[part.name] for part in candidate.parts if part.name in wanted}
+    fits = (kernel.fit(candidate) for kernel in KERNELS[:-1] if names <= {kernel.name})
     return next((kernel for kernel in fits if kernel is not None), None)
 
 
-__all__ = ["KERNELS", "Candidate", "Kernel", "choose", "special"]
+__all__ = ["KERNELS", "Candidate", "GenericKernel", "Kernel", "choose", "special"]

@@ -61,6 +61,16 @@ class Kernel(ABC):
         return None
 
     @property
+    def reads_bytes(self) -> bool:
+        """Whether the spikes that it reads may be packed in bytes, rather than words."""
+        return False
+
+    @property
+    def writes_bytes(self) -> bool:
+        """Whether its own may."""
+        return False
+
+    @property
     def in_place(self) -> bool:
         """Whether its output may take the place of its input, if both have the same format."""
         return False

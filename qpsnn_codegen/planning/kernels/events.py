@@ -54,6 +54,10 @@ class EventsKernel(LayerKernel):
         return cls(candidate=candidate, conv=conv, neuron=neuron, pool=pool)
 
     @property
+    def reads_bytes(self) -> bool:
+        return True
+
+    @property
     def scratch_words(self) -> int:
         groups = -(-self._channels // GROUP)
         carried = GROUP if self.candidate.timesteps > STEPS else 0

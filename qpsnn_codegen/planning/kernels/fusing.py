@@ -28,6 +28,10 @@ class LayerKernel(Kernel):
     pool: MapPool | None
 
     @property
+    def writes_bytes(self) -> bool:
+        return True
+
+    @property
     def rows(self) -> LayerRows:
         types = self.candidate.types
         return LayerRows(

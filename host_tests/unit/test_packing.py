@@ -1,0 +1,79 @@
+"""Spikes in bytes: which maps, and what kernels are asked for by name."""
+
+from __future__ import annotations
+
+import pytest
+
+from host_tests.support.layers import Layers
+from qpsnn_codegen.errors import UsageError
+from qpsnn_codegen.integer_network import IntegerNetwork
+from qpsnn_codegen.kinds.windows import Window
+from qpsnn_codegen.planning.options import Packing, PlanOptions
+from qpsnn_codegen.planning.plan import make_plan
+
+AROUND = Window(kernel=(3, 3), padding=(1, 1))
+
+
+def network(*channels: int) -> IntegerNetwork:
+    """A chain of layers; the readout takes the last map."""
+    layers = Layers(seed=1).image(1, 4, 4)
+    for outputs in channels:
+        layers.layer(outputs, 4, AROUND)
+    return layers.network()
+
+
+@pytest.mark.parametrize(
+    ("packing", "expected"),
+    [
+        ("words", ["SPIKES"] * 8),
+        ("auto", ["SPIKES8", "SPIKES", "SPIKES8", "SPIKES", "SPIKES", "SPIKES8", "SPIKES", "SPIKES"]),
+        ("bytes", ["SPIKES8", "SPIKES8", "SPIKES8", "SPIKES", "SPIKES", "SPIKES8", "SPIKES8", "SPIKES"]),
+    ],
+)
+def test_which_maps_are_packed(packing: Packing, expected: list[str]) -> None:
+    """Not those that would not get smaller, nor the one that the readout reads."""
+    plan = make_plan(network(5, 9, 16, 31, 64, 72, 35, 3), "net", PlanOptions(packing=packing))
+    assert [plan.layouts[f"neuron{index}"].format for index in range(8)] == expected
+
+
+def test_bytes_of_a_pixel() -> None:
+    plan = make_plan(network(35, 8), "net", PlanOptions(packing="bytes"))
+    layout = plan.layouts["neuron0"]
+    assert (layout.bytes_per_pixel, layout.words_per_pixel) == (5, 2)
+    assert layout.size == 5 * 4 * layout.rows * 4
+
+
+def kernels(**wanted: str) -> list[str]:
+    layers = Layers(seed=1).image(2, 6, 6).layer(5, 4, AROUND).layer(6, 4, AROUND).pool(2, 2)
+    plan = make_plan(layers.network(), "net", PlanOptions(kernels=tuple(wanted.items())))
+    return [stage.kernel.name for stage in plan.stages]
+
+
+def test_kernels_by_name() -> None:
+    assert kernels() == ["image", "events", "generic"]
+    assert kernels(conv0="generic") == ["generic", "events", "generic"]
+    # The generic kernel takes in no pool.
+    assert kernels(neuron1="generic") == ["image", "generic", "generic", "generic"]
+    assert kernels(conv1="events", neuron0="image") == kernels()
+    assert kernels(**{"pool of neuron1": "generic"}) == ["image", "events", "generic", "generic"]
+
+
+@pytest.mark.parametrize(
+    ("layer", "kernel", "message"),
+    [
+        ("conv9", "generic", "there is no layer 'conv9'; choose one of conv0, "),
+        ("conv0", "events", "'events' cannot run conv0 [+] neuron0; choose image or generic"),
+        ("conv1", "fast", "'fast' cannot run .*; choose events or generic"),
+    ],
+)
+def test_kernels_that_cannot_be(layer: str, kernel: str, message: str) -> None:
+    with pytest.raises(UsageError, match=f"^--kernel {layer}={kernel}: {message}"):
+        kernels(**{layer: kernel})
+
+
+def test_options_come_back_from_a_report() -> None:
+    options = PlanOptions(schedule="rows", packing="bytes", kernels=(("conv0", "generic"),))
+    assert PlanOptions.of_report(options.report()) == options
+    for damaged in (None, {}, {**options.report(), "schedule": "x"}, {**options.report(), "kernels": {"a": 1}}):
+        with pytest.raises(ValueError, match="no options"):
+            PlanOptions.of_report(damaged)
