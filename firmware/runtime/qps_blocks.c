@@ -6,6 +6,13 @@
 
 #if QPS_BLOCKS
 
+/* All of it in assembly: codes in r0, events in r1, end in r2, sums in r3. */
+#define QPS_LOOP(name)                                                                                                 \
+    __attribute__((naked)) void name(const uint8_t *codes __attribute__((unused)),                                     \
+                                     const uint16_t *events __attribute__((unused)),                                   \
+                                     const uint16_t *end __attribute__((unused)),                                      \
+                                     uint32_t *sums __attribute__((unused)))
+
 /* The frame. */
 #define CODES "[sp]"
 #define LAST "[sp, #4]"
@@ -110,8 +117,7 @@
     "7:\n\t"
 
 /* 32 channels. */
-__attribute__((naked)) void qps_block_4(const uint8_t *codes, const uint16_t *events, const uint16_t *end,
-                                        uint32_t *sums)
+QPS_LOOP(qps_block_4)
 {
     __asm(QPS_ENTER
           "movs r4, #1\n\t"
@@ -132,8 +138,7 @@ __attribute__((naked)) void qps_block_4(const uint8_t *codes, const uint16_t *ev
 }
 
 /* 16 channels. */
-__attribute__((naked)) void qps_block_8(const uint8_t *codes, const uint16_t *events, const uint16_t *end,
-                                        uint32_t *sums)
+QPS_LOOP(qps_block_8)
 {
     __asm(QPS_ENTER
           "mov r5, r2\n\t"
@@ -176,8 +181,7 @@ __attribute__((naked)) void qps_block_8(const uint8_t *codes, const uint16_t *ev
                                    "bne 1b\n\t"
 
 /* 32 channels. */
-__attribute__((naked)) void qps_block_2(const uint8_t *codes, const uint16_t *events, const uint16_t *end,
-                                        uint32_t *sums)
+QPS_LOOP(qps_block_2)
 {
     __asm(QPS_ENTER
           "movs r4, #1\n\t"

@@ -27,11 +27,11 @@
 #define QPS_NARROW_CORE 0
 #endif
 
-/* Where loops may be written in Thumb-2: they need the register that unoptimized code keeps for its frame. */
-#if defined(__GNUC__) && defined(__thumb2__) && defined(__OPTIMIZE__)
-#define QPS_THUMB2_ASM 1
+/* Where blocks of rows are added up by loops of their own (qps_blocks.c). */
+#if defined(__GNUC__) && defined(__thumb2__)
+#define QPS_BLOCKS 1
 #else
-#define QPS_THUMB2_ASM 0
+#define QPS_BLOCKS 0
 #endif
 
 /* Whether a word may be read from any address. */
@@ -84,18 +84,6 @@ static inline void qps_load_words(const uint8_t *bytes, uint32_t *first, uint32_
 #else
     *first = qps_load_word(bytes);
     *second = qps_load_word(bytes + 4);
-#endif
-}
-
-/* The reverse: to 4-byte aligned words. */
-static inline void qps_store_words(uint32_t *words, uint32_t first, uint32_t second)
-{
-#if defined(__GNUC__) && defined(__thumb2__)
-    typedef uint64_t __attribute__((may_alias)) qps_words_t;
-    __asm("strd %1, %2, %0" : "=o"(*(qps_words_t *)(void *)words) : "r"(first), "r"(second));
-#else
-    words[0] = first;
-    words[1] = second;
 #endif
 }
 

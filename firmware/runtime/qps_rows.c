@@ -2,18 +2,9 @@
 
 #include "qps_blocks.h"
 
-/* Rows of 2-bit codes that lanes of 4 bits have room for. */
-#define QPS_ROWS_2 5U
-
 static inline uint32_t qps_least(uint32_t a, uint32_t b)
 {
     return a < b ? a : b;
-}
-
-/* The end of the next chunk of events. */
-static inline const uint16_t *qps_chunk(const uint16_t *events, const uint16_t *end, uint32_t most)
-{
-    return end - events > (ptrdiff_t)most ? events + most : end;
 }
 
 static void qps_clear_sums(const qps_rows_t *rows, uint32_t *sums)
@@ -31,65 +22,6 @@ static inline void qps_add_crumbs(uint32_t word, uint32_t *all, uint32_t *upper)
     *all += word;
     *upper += odd >> 2;
 }
-
-#if !QPS_NARROW_CORE
-/* 32 channels of 4 bits. */
-QPS_ALONE static void qps_sum_block_4(const uint8_t *codes, const uint16_t *events, const uint16_t *end, uint32_t *sums)
-{
-    int first = 1;
-    do {
-        const uint16_t *const last = qps_chunk(events, end, QPS_BLOCK_ROWS);
-        qps_block_t block = QPS_EMPTY_BLOCK;
-        qps_block_add_nibbles(&block, codes, events, last);
-        qps_block_spread_nibbles(&block, first, sums);
-        events = last;
-        first = 0;
-    } while (events != end);
-}
-
-/* 16 channels of 8 bits. */
-QPS_ALONE static void qps_sum_block_8(const uint8_t *codes, const uint16_t *events, uint32_t count, uint32_t *sums)
-{
-    qps_block_t block = QPS_EMPTY_BLOCK;
-    qps_block_add_bytes(&block, codes, events, events + count);
-    qps_block_spread_bytes(&block, sums);
-}
-
-/* Up to QPS_ROWS_2 rows of 32 channels of 2 bits: one row of 4-bit lanes, of the even and odd codes of each word. */
-static inline const uint16_t *qps_add_crumb_rows(qps_block_t *block, const uint8_t *codes, const uint16_t *events,
-                                                 uint32_t count)
-{
-    uint32_t all0 = 0U, all1 = 0U, upper0 = 0U, upper1 = 0U;
-    for (; count > 0U; count--) {
-        uint32_t word0, word1;
-        qps_load_words(codes + ((uint32_t)*events++ << 3), &word0, &word1);
-        qps_add_crumbs(word0, &all0, &upper0);
-        qps_add_crumbs(word1, &all1, &upper1);
-    }
-    qps_add_nibbles(all0 - (upper0 << 2), &block->all0, &block->odd0);
-    qps_add_nibbles(upper0, &block->all1, &block->odd1);
-    qps_add_nibbles(all1 - (upper1 << 2), &block->all2, &block->odd2);
-    qps_add_nibbles(upper1, &block->all3, &block->odd3);
-    return events;
-}
-
-/* 32 channels of 2 bits. */
-QPS_ALONE static void qps_sum_block_2(const uint8_t *codes, const uint16_t *events, uint32_t count, uint32_t *sums)
-{
-    for (int first = 1; count > 0U; first = 0) {
-        uint32_t chunk = qps_least(count, QPS_BLOCK_ROWS * QPS_ROWS_2);
-        qps_block_t block = QPS_EMPTY_BLOCK;
-        count -= chunk;
-        for (; chunk >= QPS_ROWS_2; chunk -= QPS_ROWS_2) {
-            events = qps_add_crumb_rows(&block, codes, events, QPS_ROWS_2);
-        }
-        if (chunk > 0U) {
-            events = qps_add_crumb_rows(&block, codes, events, chunk);
-        }
-        qps_block_spread_nibbles(&block, first, sums);
-    }
-}
-#endif
 
 /* A column: one word of every row, or the bytes that remain of it. */
 typedef struct {
@@ -144,11 +76,11 @@ static inline void qps_spread_rest(const qps_column_t *column, uint32_t word0, u
 static inline void qps_sum_column_2(const qps_column_t *column, const uint16_t *events, uint32_t count, uint32_t *sums)
 {
     for (int first = 1; count > 0U; first = 0) {
-        uint32_t chunk = qps_least(count, QPS_BLOCK_ROWS * QPS_ROWS_2);
+        uint32_t chunk = qps_least(count, QPS_NIBBLE_ROWS * QPS_CRUMB_ROWS);
         uint32_t all0 = 0U, all1 = 0U, upper0 = 0U, upper1 = 0U;
         count -= chunk;
         while (chunk > 0U) {
-            const uint16_t *const end = events + qps_least(chunk, QPS_ROWS_2);
+            const uint16_t *const end = events + qps_least(chunk, QPS_CRUMB_ROWS);
             uint32_t all = 0U, upper = 0U;
             chunk -= (uint32_t)(end - events);
             while (events != end) {
@@ -170,7 +102,7 @@ static inline void qps_sum_column_2(const qps_column_t *column, const uint16_t *
 static inline void qps_sum_column_4(const qps_column_t *column, const uint16_t *events, uint32_t count, uint32_t *sums)
 {
     for (int first = 1; count > 0U; first = 0) {
-        const uint16_t *const end = events + qps_least(count, QPS_BLOCK_ROWS);
+        const uint16_t *const end = events + qps_least(count, QPS_NIBBLE_ROWS);
         uint32_t all = 0U, upper = 0U;
         count -= (uint32_t)(end - events);
         while (events != end) {
@@ -212,25 +144,25 @@ QPS_ALONE static void qps_sum_column(uint32_t bits, const qps_column_t *column, 
     }
 }
 
-#if QPS_NARROW_CORE
-/* A block, word by word. */
+#if QPS_BLOCKS
+static void qps_sum_block(uint32_t bits, const uint8_t *codes, const uint16_t *events, uint32_t count, uint32_t *sums)
+{
+    if (bits == 4U) {
+        qps_block_4(codes, events, events + count, sums);
+    } else if (bits == 2U) {
+        qps_block_2(codes, events, events + count, sums);
+    } else {
+        qps_block_8(codes, events, events + count, sums);
+    }
+}
+#else
+/* Word by word. */
 static void qps_sum_block(uint32_t bits, const uint8_t *codes, const uint16_t *events, uint32_t count, uint32_t *sums)
 {
     const uint32_t stride = bits == 2U ? 8U : 16U;
     qps_column_t column = {codes, stride, 4U, 4U};
     for (uint32_t byte = 0U; byte < stride; byte += 4U, column.codes += 4, sums += bits == 2U ? 2 : 1) {
         qps_sum_column(bits, &column, events, count, sums);
-    }
-}
-#else
-static void qps_sum_block(uint32_t bits, const uint8_t *codes, const uint16_t *events, uint32_t count, uint32_t *sums)
-{
-    if (bits == 2U) {
-        qps_sum_block_2(codes, events, count, sums);
-    } else if (bits == 4U) {
-        qps_sum_block_4(codes, events, events + count, sums);
-    } else {
-        qps_sum_block_8(codes, events, count, sums);
     }
 }
 #endif
