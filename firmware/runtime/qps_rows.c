@@ -7,6 +7,12 @@ static inline uint32_t qps_least(uint32_t a, uint32_t b)
     return a < b ? a : b;
 }
 
+/* The end of the next chunk of events. */
+static inline const uint16_t *qps_chunk_end(const uint16_t *events, const uint16_t *end, uint32_t most)
+{
+    return end - events > (ptrdiff_t)most ? events + most : end;
+}
+
 static void qps_clear_sums(const qps_rows_t *rows, uint32_t *sums)
 {
     for (uint32_t group = qps_rows_groups(rows); group > 0U; group--, sums += QPS_GROUP_SUMS) {
@@ -73,17 +79,16 @@ static inline void qps_spread_rest(const qps_column_t *column, uint32_t word0, u
     }
 }
 
-static inline void qps_sum_column_2(const qps_column_t *column, const uint16_t *events, uint32_t count, uint32_t *sums)
+static inline void qps_sum_column_2(const qps_column_t *column, const uint16_t *events, const uint16_t *end, uint32_t *sums)
 {
-    for (int first = 1; count > 0U; first = 0) {
-        uint32_t chunk = qps_least(count, QPS_NIBBLE_ROWS * QPS_CRUMB_ROWS);
+    int first = 1;
+    do {
+        const uint16_t *const last = qps_chunk_end(events, end, QPS_NIBBLE_ROWS * QPS_CRUMB_ROWS);
         uint32_t all0 = 0U, all1 = 0U, upper0 = 0U, upper1 = 0U;
-        count -= chunk;
-        while (chunk > 0U) {
-            const uint16_t *const end = events + qps_least(chunk, QPS_CRUMB_ROWS);
+        while (events != last) {
+            const uint16_t *const part = qps_chunk_end(events, last, QPS_CRUMB_ROWS);
             uint32_t all = 0U, upper = 0U;
-            chunk -= (uint32_t)(end - events);
-            while (events != end) {
+            while (events != part) {
                 qps_add_crumbs(qps_load_column(column, *events++), &all, &upper);
             }
             qps_add_nibbles(all - (upper << 2), &all0, &upper0);
@@ -96,16 +101,17 @@ static inline void qps_sum_column_2(const qps_column_t *column, const uint16_t *
             qps_spread_rest(column, all0 - (upper0 << 4), all1 - (upper1 << 4), first, sums);
             qps_spread_rest(column, upper0, upper1, first, sums + 1);
         }
-    }
+        first = 0;
+    } while (events != end);
 }
 
-static inline void qps_sum_column_4(const qps_column_t *column, const uint16_t *events, uint32_t count, uint32_t *sums)
+static inline void qps_sum_column_4(const qps_column_t *column, const uint16_t *events, const uint16_t *end, uint32_t *sums)
 {
-    for (int first = 1; count > 0U; first = 0) {
-        const uint16_t *const end = events + qps_least(count, QPS_NIBBLE_ROWS);
+    int first = 1;
+    do {
+        const uint16_t *const last = qps_chunk_end(events, end, QPS_NIBBLE_ROWS);
         uint32_t all = 0U, upper = 0U;
-        count -= (uint32_t)(end - events);
-        while (events != end) {
+        while (events != last) {
             qps_add_nibbles(qps_load_column(column, *events++), &all, &upper);
         }
         if (column->bytes == 4U) {
@@ -113,13 +119,14 @@ static inline void qps_sum_column_4(const qps_column_t *column, const uint16_t *
         } else {
             qps_spread_rest(column, all - (upper << 4), upper, first, sums);
         }
-    }
+        first = 0;
+    } while (events != end);
 }
 
-static inline void qps_sum_column_8(const qps_column_t *column, const uint16_t *events, uint32_t count, uint32_t *sums)
+static inline void qps_sum_column_8(const qps_column_t *column, const uint16_t *events, const uint16_t *end, uint32_t *sums)
 {
     uint32_t even = 0U, odd = 0U;
-    for (const uint16_t *const end = events + count; events != end; events++) {
+    for (; events != end; events++) {
         qps_add_bytes(qps_load_column(column, *events), &even, &odd);
     }
     even = qps_even_lanes(even, odd);
@@ -132,65 +139,63 @@ static inline void qps_sum_column_8(const qps_column_t *column, const uint16_t *
     }
 }
 
-QPS_ALONE static void qps_sum_column(uint32_t bits, const qps_column_t *column, const uint16_t *events, uint32_t count,
+QPS_ALONE static void qps_sum_column(uint32_t bits, const qps_column_t *column, const uint16_t *events, const uint16_t *end,
                                      uint32_t *sums)
 {
     if (bits == 2U) {
-        qps_sum_column_2(column, events, count, sums);
+        qps_sum_column_2(column, events, end, sums);
     } else if (bits == 4U) {
-        qps_sum_column_4(column, events, count, sums);
+        qps_sum_column_4(column, events, end, sums);
     } else {
-        qps_sum_column_8(column, events, count, sums);
+        qps_sum_column_8(column, events, end, sums);
     }
 }
 
 #if QPS_BLOCKS
-static void qps_sum_block(uint32_t bits, const uint8_t *codes, const uint16_t *events, uint32_t count, uint32_t *sums)
+static void qps_sum_block(uint32_t bits, const uint8_t *codes, const uint16_t *events, const uint16_t *end, uint32_t *sums)
 {
     if (bits == 4U) {
-        qps_block_4(codes, events, events + count, sums);
+        qps_block_4(codes, events, end, sums);
     } else if (bits == 2U) {
-        qps_block_2(codes, events, events + count, sums);
+        qps_block_2(codes, events, end, sums);
     } else {
-        qps_block_8(codes, events, events + count, sums);
+        qps_block_8(codes, events, end, sums);
     }
 }
 #else
 /* Word by word. */
-static void qps_sum_block(uint32_t bits, const uint8_t *codes, const uint16_t *events, uint32_t count, uint32_t *sums)
+static void qps_sum_block(uint32_t bits, const uint8_t *codes, const uint16_t *events, const uint16_t *end, uint32_t *sums)
 {
     const uint32_t stride = bits == 2U ? 8U : 16U;
     qps_column_t column = {codes, stride, 4U, 4U};
     for (uint32_t byte = 0U; byte < stride; byte += 4U, column.codes += 4, sums += bits == 2U ? 2 : 1) {
-        qps_sum_column(bits, &column, events, count, sums);
+        qps_sum_column(bits, &column, events, end, sums);
     }
 }
 #endif
 
-void qps_rows_sum(const qps_rows_t *rows, const uint16_t *events, uint32_t count, uint32_t *sums)
+void qps_rows_sum(const qps_rows_t *rows, const qps_list_t *list, uint32_t *sums)
 {
     const uint32_t bits = rows->bits;
     const uint32_t block_bytes = bits == 2U ? 8U : 16U;
+    const uint16_t *const end = list->events + list->count;
     const uint8_t *codes = rows->codes;
     uint32_t pair = 0U;
     uint32_t left = rows->bytes;
-    if (count == 0U) {
+    if (list->count == 0U) {
         qps_clear_sums(rows, sums);
         return;
     }
     while (left > 0U) {
         uint32_t *const place = sums + pair / QPS_PAIRS * QPS_GROUP_SUMS + pair % QPS_PAIRS;
-        uint32_t bytes = block_bytes;
-        if (left >= block_bytes) {
-            qps_sum_block(bits, codes, events, count, place);
+        const uint32_t bytes = left >= block_bytes ? block_bytes : qps_least(left, 4U);
+        /* Where row 0 of a list that begins at its origin would be. */
+        const uint8_t *const base = (const uint8_t *)((uintptr_t)codes - list->origin * bytes);
+        if (bytes == block_bytes) {
+            qps_sum_block(bits, base, list->events, end, place);
         } else {
-            qps_column_t column;
-            bytes = qps_least(left, 4U);
-            column.codes = codes;
-            column.stride = bytes;
-            column.bytes = bytes;
-            column.spacing = bits == 2U ? 2U : 1U;
-            qps_sum_column(bits, &column, events, count, place);
+            const qps_column_t column = {base, bytes, bytes, bits == 2U ? 2U : 1U};
+            qps_sum_column(bits, &column, list->events, end, place);
         }
         codes += (size_t)rows->rows * bytes;
         pair += bytes * 4U / bits;

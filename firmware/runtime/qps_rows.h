@@ -38,8 +38,15 @@ static inline uint32_t qps_rows_groups(const qps_rows_t *rows)
     return (rows->bytes * 8U / rows->bits + 31U) / 32U;
 }
 
-/* The sums of the count rows that events lists, of one timestep: sums is its place in the first group. */
-void qps_rows_sum(const qps_rows_t *rows, const uint16_t *events, uint32_t count, uint32_t *sums);
+/* Events: each is a row, with origin added. */
+typedef struct {
+    const uint16_t *events;
+    uint32_t count;
+    uint32_t origin;
+} qps_list_t;
+
+/* The sums of the rows in a list, of one timestep: sums is its place in the first group. */
+void qps_rows_sum(const qps_rows_t *rows, const qps_list_t *list, uint32_t *sums);
 
 #ifdef __cplusplus
 }

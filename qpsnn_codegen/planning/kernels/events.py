@@ -23,6 +23,11 @@ STEPS = 4
 NARROW_ZERO = 2**15
 """``QPS_NARROW_ZERO``: what a value of 0 is stored as in 16 bits."""
 
+_KEPT_COLUMNS = 8
+"""``QPS_GATHER_COLUMNS``: of a kernel whose lists can be kept."""
+_WORD_EVENTS = 32
+"""For which a list must have room before a word of spikes is read."""
+
 _LARGEST_SUM = 2**16 - 1
 _MAX_ROWS = 2**16 - 1
 
@@ -61,7 +66,24 @@ class EventsKernel(LayerKernel):
     def scratch_words(self) -> int:
         groups = -(-self._channels // GROUP)
         carried = GROUP if self.candidate.timesteps > STEPS else 0
-        return groups * (STEPS * PAIRS + carried + STEPS) + -(-self._rows // 2)
+        return groups * (STEPS * PAIRS + carried + STEPS) + -(-max(self._rows, STEPS * self.slot) // 2)
+
+    @property
+    def slot(self) -> int:
+        """Events of a timestep for which its list is kept from one window to the next; 0: it is made anew.
+
+        Lists are shorter than a quarter of all rows unless far more neurons spike than a network that is meant to be
+        fast would let; where they are longer they are made anew, which costs time and nothing else.
+        """
+        window = self.conv.window
+        source = self.candidate.types[self.conv.inputs[0]]
+        _, height, width = source.shape
+        moves = window.stride[1] == 1 and window.dilation[1] == 1 and 1 < window.kernel[1] <= _KEPT_COLUMNS
+        columns = width + 2 * window.padding[1]
+        indices = columns * self._rows // window.kernel[1]
+        if not moves or columns == window.kernel[1] or indices > _MAX_ROWS or self.candidate.timesteps > STEPS:
+            return 0
+        return -(-self._rows // STEPS) + _WORD_EVENTS
 
     def weight_bytes(self, part: IntegerNode) -> int:
         return code_bytes(self._rows, self._channels, self.conv.bits) if part is self.conv else 0
@@ -112,7 +134,7 @@ class EventsKernel(LayerKernel):
         _, inputs, kh, kw = conv.codes.shape
         comment = (
             f"{conv.name}: {conv.bits}-bit codes of {self._channels} outputs in blocks, "
-            f"each of rows [ky {kh}][kx {kw}][input {inputs}]"
+            f"each of rows [kx {kw}][ky {kh}][input {inputs}]"
         )
         constants = self._constants()
         text = "threshold and rest in the order of the sums, " + ("pair by pair" if self._narrow else "one by one")
@@ -136,6 +158,7 @@ class EventsKernel(LayerKernel):
             **self._fields(c),
             "rows": initializer(packed),
             "lif": initializer(lif),
+            "slot": f"{self.slot}U",
         }
         symbol = c.struct(
             neuron.name,

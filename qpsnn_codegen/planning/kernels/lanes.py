@@ -48,9 +48,9 @@ def code_bytes(rows: int, channels: int, bits: int) -> int:
 
 
 def pack_blocks(codes: NDArray[np.uint8], bits: int) -> NDArray[np.uint8]:
-    """Codes ``[O, I, kh, kw]`` as blocks of rows, the layout of ``qps_rows_t``: uint8 ``[1, bytes]``."""
+    """Codes ``[O, I, kh, kw]`` as blocks of rows (kx, ky, input), the layout of ``qps_rows_t``: uint8 ``[1, bytes]``."""
     outputs = len(codes)
-    rows = codes.transpose(2, 3, 1, 0).reshape(-1, outputs)
+    rows = codes.transpose(3, 2, 1, 0).reshape(-1, outputs)
     lanes = lane_channels(outputs, bits)
     width = row_bytes(outputs, bits)
     used = lanes >= 0
