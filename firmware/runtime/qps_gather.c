@@ -39,20 +39,6 @@ static inline uint16_t *qps_list_word(uint32_t word, uint32_t base, uint16_t *li
     return list;
 }
 
-/* Four bytes of spikes; aligned: they are a word of the map. */
-static inline uint32_t qps_load_spikes(const uint8_t *bytes, int aligned)
-{
-    uint32_t word;
-#if !QPS_UNALIGNED
-    if (aligned) {
-        return qps_load_word(bytes);
-    }
-#endif
-    (void)aligned;
-    memcpy(&word, bytes, sizeof word);
-    return word;
-}
-
 /* One to three bytes of spikes. */
 static inline uint32_t qps_load_rest(const uint8_t *bytes, uint32_t count)
 {
@@ -81,7 +67,7 @@ QPS_ALONE static uint16_t *qps_list_column(const qps_gather_t *gather, const uin
             if (list > limit) {
                 return NULL;
             }
-            list = qps_list_word(qps_load_spikes(tap, pixel % 4U == 0U), base, list);
+            list = qps_list_word(qps_load_four(tap, pixel % 4U == 0U), base, list);
         }
         if (left > 0U) {
             if (list > limit) {

@@ -3,65 +3,121 @@
 #include "qps_lanes.h"
 #include "qps_trace.h"
 
-/* The pixels under the window that are not zero; returns the end of the list. */
-static qps_image_event_t *qps_list_pixels(const qps_image_t *layer, const uint8_t *image, const qps_taps_t *rows,
-                                          const qps_taps_t *columns, qps_image_event_t *list)
+/* What one output pixel sees. */
+typedef struct {
+    const qps_image_event_t *events;
+    uint32_t count;
+    uint32_t total; /* of all values */
+} qps_image_list_t;
+
+/* The pixels under the window that are not zero. */
+static qps_image_list_t qps_list_pixels(const qps_image_t *layer, const uint8_t *image, const qps_taps_t *rows,
+                                        const qps_taps_t *columns, qps_image_event_t *events)
 {
     const qps_window_t *const window = &layer->window;
-    const uint32_t channels = layer->input.channels;
     const uint32_t row_bytes = layer->row_bytes;
-    const uint32_t plane = (uint32_t)layer->input.height * layer->input.width;
-    for (uint32_t ky = rows->first; ky < rows->last; ky++) {
-        const uint32_t y = (uint32_t)(rows->origin + (int32_t)(ky * window->dilation_height));
-        for (uint32_t kx = columns->first; kx < columns->last; kx++) {
-            const uint32_t x = (uint32_t)(columns->origin + (int32_t)(kx * window->dilation_width));
-            const uint8_t *pixel = image + y * layer->input.width + x;
-            uint32_t offset = (ky * window->kernel_width + kx) * channels * row_bytes;
-            for (uint32_t c = channels; c > 0U; c--, offset += row_bytes, pixel += plane) {
+    const uint32_t right = window->dilation_width;
+    const uint32_t down = (uint32_t)layer->input.width * window->dilation_height;
+    const uint32_t y = (uint32_t)(rows->origin + (int32_t)(rows->first * window->dilation_height));
+    const uint32_t x = (uint32_t)(columns->origin + (int32_t)(columns->first * window->dilation_width));
+    const uint32_t width = columns->last - columns->first;
+    const uint8_t *plane = image + y * layer->input.width + x;
+    uint32_t plane_offset = (rows->first * window->kernel_width + columns->first) * row_bytes;
+    qps_image_event_t *event = events;
+    uint32_t total = 0U;
+    for (uint32_t channels = layer->input.channels; channels > 0U; channels--) {
+        const uint8_t *line = plane;
+        uint32_t line_offset = plane_offset;
+        for (uint32_t ky = rows->first; ky < rows->last; ky++) {
+            const uint8_t *pixel = line;
+            uint32_t offset = line_offset;
+            for (uint32_t taps = width; taps > 0U; taps--, pixel += right, offset += row_bytes) {
                 const uint32_t value = *pixel;
                 if (value != 0U) {
-                    list->offset = (uint16_t)offset;
-                    list->value = (uint16_t)value;
-                    list++;
+                    event->offset = offset;
+                    event->value = value;
+                    event++;
+                    total += value;
                 }
             }
+            line += down;
+            line_offset += window->kernel_width * row_bytes;
         }
+        plane += (uint32_t)layer->input.height * layer->input.width;
+        plane_offset += (uint32_t)window->kernel_height * window->kernel_width * row_bytes;
     }
-    return list;
+    event->value = 0U;
+    {
+        const qps_image_list_t list = {events, (uint32_t)(event - events), total};
+        return list;
+    }
 }
 
-/* sums of QPS_IMAGE_BLOCK channels. */
-QPS_ALONE static void qps_sum_pixels(const uint8_t *codes, const qps_image_event_t *event, const qps_image_event_t *end,
-                                     uint32_t *sums)
+/* The sums of QPS_IMAGE_BLOCK channels. */
+#if QPS_BLOCKS
+#define QPS_ADD_PIXEL                                                                                                  \
+    "ldrd r4, r5, [r1], #8\n\t"                                                                                        \
+    "cbz r5, 2f\n\t"                                                                                                   \
+    "add r4, r0\n\t"                                                                                                   \
+    "ldrd r6, r7, [r4]\n\t"                                                                                            \
+    "umlal r2, r3, r6, r5\n\t"                                                                                         \
+    "umlal r8, r9, r7, r5\n\t"                                                                                         \
+    "ldrd r6, r7, [r4, #8]\n\t"                                                                                        \
+    "umlal r10, r11, r6, r5\n\t"                                                                                       \
+    "umlal r12, lr, r7, r5\n\t"
+#define QPS_SPLIT_PAIR(low, high)                                                                                      \
+    "bic r5, " low ", #0xFF000000\n\t"                                                                                 \
+    "lsr r6, " low ", #24\n\t"                                                                                         \
+    "orr r6, r6, " high ", lsl #8\n\t"                                                                                 \
+    "strd r5, r6, [r4], #8\n\t"
+
+__attribute__((naked)) static void qps_sum_pixels(const uint8_t *codes __attribute__((unused)),
+                                                  const qps_image_event_t *event __attribute__((unused)),
+                                                  uint32_t *sums __attribute__((unused)))
+{
+    __asm("push {r2, r4-r11, lr}\n\t"
+          "movs r2, #0\n\t"
+          "movs r3, #0\n\t"
+          "mov r8, r2\n\t"
+          "mov r9, r2\n\t"
+          "mov r10, r2\n\t"
+          "mov r11, r2\n\t"
+          "mov r12, r2\n\t"
+          "mov lr, r2\n"
+          "1:\n\t" QPS_ADD_PIXEL QPS_ADD_PIXEL "b 1b\n"
+          "2:\n\t"
+          "ldr r4, [sp], #4\n\t" QPS_SPLIT_PAIR("r2", "r3") QPS_SPLIT_PAIR("r8", "r9") QPS_SPLIT_PAIR("r10", "r11")
+              QPS_SPLIT_PAIR("r12", "lr") "pop {r4-r11, pc}");
+}
+#else
+static void qps_sum_pixels(const uint8_t *codes, const qps_image_event_t *event, uint32_t *sums)
 {
     qps_pair_sum_t sum0 = QPS_NO_PAIR_SUM, sum1 = QPS_NO_PAIR_SUM, sum2 = QPS_NO_PAIR_SUM, sum3 = QPS_NO_PAIR_SUM;
-    for (; event != end; event++) {
+    for (; event->value != 0U; event++) {
         const uint8_t *const row = codes + event->offset;
-        const uint32_t value = event->value;
-        uint32_t word0, word1;
-        qps_load_words(row, &word0, &word1);
-        sum0 = qps_pair_multiply(sum0, word0, value);
-        sum1 = qps_pair_multiply(sum1, word1, value);
-        qps_load_words(row + 8, &word0, &word1);
-        sum2 = qps_pair_multiply(sum2, word0, value);
-        sum3 = qps_pair_multiply(sum3, word1, value);
+        sum0 = qps_pair_multiply(sum0, qps_load_word(row), event->value);
+        sum1 = qps_pair_multiply(sum1, qps_load_word(row + 4), event->value);
+        sum2 = qps_pair_multiply(sum2, qps_load_word(row + 8), event->value);
+        sum3 = qps_pair_multiply(sum3, qps_load_word(row + 12), event->value);
     }
     qps_pair_split(sum0, &sums[0]);
     qps_pair_split(sum1, &sums[2]);
     qps_pair_split(sum2, &sums[4]);
     qps_pair_split(sum3, &sums[6]);
 }
+#endif
 
 /* All timesteps of one neuron that does spike. */
-static void qps_image_spike(const qps_image_t *layer, const int32_t *neuron, int32_t current, uint32_t bit,
-                            uint32_t stride, uint32_t *word)
+static inline void qps_image_spike(const qps_image_t *layer, const int32_t *neuron, int32_t current, uint32_t bit,
+                                   uint32_t stride, uint32_t *word)
 {
     const int32_t charge = qps_scale_up(current, layer->fraction_bits);
-    const int32_t threshold = neuron[1];
-    const int32_t rest = neuron[2];
+    const uint32_t decay = layer->decay_shift;
+    const int32_t threshold = neuron[0];
+    const int32_t rest = neuron[1];
     int32_t membrane = rest;
-    for (uint32_t t = 0U; t < layer->output.timesteps; t++, word += stride) {
-        membrane = qps_shift_right(membrane, layer->decay_shift) + charge;
+    for (uint32_t t = layer->output.timesteps; t > 0U; t--, word += stride) {
+        membrane = qps_shift_right(membrane, decay) + charge;
         if (membrane > threshold) {
             membrane = rest;
             *word |= bit;
@@ -69,46 +125,53 @@ static void qps_image_spike(const qps_image_t *layer, const int32_t *neuron, int
     }
 }
 
+/* Which neurons of a block spike at all. */
+static inline uint32_t qps_image_active(const uint32_t *sums, uint32_t scale, uint32_t offset, const int32_t *quiet)
+{
+    uint32_t active = 0U;
+    for (uint32_t k = 0U; k < QPS_IMAGE_BLOCK; k += 2U) {
+        const int32_t current0 = (int32_t)(sums[k] * scale - offset), current1 = (int32_t)(sums[k + 1U] * scale - offset);
+        active |= current0 > quiet[k] ? UINT32_C(1) << k : 0U;
+        active |= current1 > quiet[k + 1U] ? UINT32_C(2) << k : 0U;
+    }
+    return active;
+}
+
 /* The spikes of one pixel of the layer, all timesteps, from the list of its inputs. */
-static void qps_image_pixel(const qps_image_t *layer, const qps_image_event_t *list, const qps_image_event_t *end,
-                            uint32_t words, uint32_t *spikes)
+static void qps_image_pixel(const qps_image_t *layer, const qps_image_list_t *list, uint32_t words, uint32_t *spikes)
 {
     const uint32_t channels = layer->output.channels;
-    const int32_t scale = layer->multiplier;
-    uint32_t total = 0U;
-    for (const qps_image_event_t *event = list; event != end; event++) {
-        total += event->value;
-    }
-    const int32_t offset = (int32_t)(total * layer->zero_point);
-    memset(spikes, 0, (size_t)layer->output.timesteps * words * sizeof *spikes);
+    const uint32_t scale = layer->multiplier;
+    const uint32_t offset = list->total * layer->zero_point;
+    qps_clear_words(spikes, layer->output.timesteps * words);
     for (uint32_t first = 0U; first < channels; first += QPS_IMAGE_BLOCK) {
-        const uint32_t left = channels - first;
-        const uint32_t count = left < QPS_IMAGE_BLOCK ? left : QPS_IMAGE_BLOCK;
-        const int32_t *neuron = layer->neurons + 3U * first;
         uint32_t sums[QPS_IMAGE_BLOCK];
-        qps_sum_pixels(layer->codes + 2U * first, list, end, sums);
-        for (uint32_t k = 0U; k < count; k++, neuron += 3) {
-            const int32_t current = scale * (int32_t)sums[k] - offset;
-            if (current > neuron[0]) {
+        uint32_t active;
+        qps_sum_pixels(layer->codes + 2U * first, list->events, sums);
+        active = qps_image_active(sums, scale, offset, layer->quiet + first);
+        for (uint32_t k = 0U; active != 0U; active >>= 1, k++) {
+            if ((active & 1U) != 0U) {
                 const uint32_t c = first + k;
-                qps_image_spike(layer, neuron, current, UINT32_C(1) << (c % 32U), words, spikes + c / 32U);
+                const int32_t current = (int32_t)(sums[k] * scale - offset);
+                qps_image_spike(layer, layer->neurons + 2U * c, current, UINT32_C(1) << (c % 32U), words,
+                                spikes + c / 32U);
             }
         }
     }
-    qps_trace_operations((uint32_t)(end - list) * channels);
+    qps_trace_operations(list->count * channels);
 }
 
 void qps_image_row(const qps_image_t *layer, const void *input, uint32_t *output, int32_t *scratch, uint32_t y)
 {
     const uint32_t words = qps_spike_words(layer->output.channels);
     uint32_t *const spikes = (uint32_t *)scratch;
-    qps_image_event_t *const list = (qps_image_event_t *)(void *)(spikes + layer->output.timesteps * words);
+    qps_image_event_t *const events = (qps_image_event_t *)(void *)(spikes + layer->output.timesteps * words);
     const qps_taps_t rows = qps_rows(&layer->window, y, layer->input.height);
     const qps_line_t line = qps_begin_line(&layer->output, &layer->tiles, y, output);
     for (uint32_t x = 0U; x < line.columns; x++) {
         const qps_taps_t columns = qps_columns(&layer->window, x, layer->input.width);
-        const qps_image_event_t *const end = qps_list_pixels(layer, (const uint8_t *)input, &rows, &columns, list);
-        qps_image_pixel(layer, list, end, words, spikes);
+        const qps_image_list_t list = qps_list_pixels(layer, (const uint8_t *)input, &rows, &columns, events);
+        qps_image_pixel(layer, &list, words, spikes);
         qps_store_pixel(&line, spikes, 0U, layer->output.timesteps, x);
     }
 }

@@ -1,7 +1,7 @@
 /* The first layer, on an image of bytes that is the same at every timestep: currents are computed once per pixel, by
  * multiplication, for the pixels that are not zero; then the neurons take all their timesteps.
  *
- * Layout of codes: rows [kernel_y][kernel_x][input channel], each of words with two codes: bits 0 to 7 and 24 to 31. One
+ * Layout of codes: rows [input channel][kernel_y][kernel_x], each of words with two codes: bits 0 to 7 and 24 to 31. One
  * multiplication by a pixel yields both products, one 64-bit sum holds both sums. Rows are filled up to whole blocks of
  * QPS_IMAGE_BLOCK channels.
  * Range: the generator has proven that the sum of the lower code of a pair stays below 2^24, and that currents fit int32_t. */
@@ -18,19 +18,20 @@ extern "C" {
 /* Output channels whose sums are in registers at once. */
 #define QPS_IMAGE_BLOCK 8U
 
-/* A pixel that is not zero, and where the row of codes it meets begins, in bytes. */
+/* A pixel that is not zero, and where the row of codes it meets begins, in bytes. A value of zero ends a list. */
 typedef struct {
-    uint16_t offset;
-    uint16_t value;
+    uint32_t offset;
+    uint32_t value;
 } qps_image_event_t;
 
 typedef struct {
     qps_map_t input; /* QPS_MAP_IMAGE_U8 */
     qps_window_t window;
     const uint8_t *codes; /* 4-byte aligned, less than 2^16 bytes */
-    /* Per channel: quiet, threshold, rest. On a constant current A, w = floor(w / 2^decay_shift) + A * 2^fraction_bits from
-     * rest on, w > threshold is a spike, w is rest after it; with A up to quiet none ever comes. */
-    const int32_t *neurons;
+    /* On a constant current A, w = floor(w / 2^decay_shift) + A * 2^fraction_bits from rest on, w > threshold is a spike, w is
+     * rest after it. With A up to quiet none ever comes. */
+    const int32_t *quiet;   /* per channel, INT32_MAX for those that fill up the last block */
+    const int32_t *neurons; /* per channel: threshold, rest */
     qps_map_t output; /* QPS_MAP_SPIKES or QPS_MAP_SPIKES8, after the pool */
     qps_tiles_t tiles;
     uint16_t row_bytes;
@@ -41,7 +42,7 @@ typedef struct {
 } qps_image_t;
 
 /* Row y of the layer, before the pool, at all timesteps. Rows are computed in order; of output, memory may hold fewer rows than
- * it has: all that are still to be read. scratch: the spike words of one pixel at all timesteps, then a qps_image_event_t per row.
+ * it has: all that are still to be read. scratch: the spike words of one pixel at all timesteps, then a qps_image_event_t per row and one more.
  * It need not be the same from row to row. output aliases neither input nor scratch. */
 void qps_image_row(const qps_image_t *layer, const void *input, uint32_t *output, int32_t *scratch, uint32_t y);
 

@@ -62,6 +62,22 @@ typedef uint16_t __attribute__((may_alias)) qps_half_t;
 typedef uint16_t qps_half_t;
 #endif
 
+/* Set words to 0: a loop, since libraries for small cores clear byte by byte. */
+static inline void qps_clear_words(uint32_t *words, uint32_t count)
+{
+    for (; count >= 4U; count -= 4U, words += 4) {
+        words[0] = 0U;
+        words[1] = 0U;
+        words[2] = 0U;
+        words[3] = 0U;
+        QPS_KEEP(words);
+    }
+    for (; count > 0U; count--, words++) {
+        *words = 0U;
+        QPS_KEEP(words);
+    }
+}
+
 /* A word of a row; rows are 4-byte aligned. */
 static inline uint32_t qps_load_word(const uint8_t *bytes)
 {
@@ -73,6 +89,26 @@ static inline uint32_t qps_load_word(const uint8_t *bytes)
     uint32_t word;
     memcpy(&word, aligned, sizeof word);
     return word;
+}
+
+/* Four bytes at the address of a word if aligned, else anywhere: which is slow on cores that cannot read words there. */
+static inline uint32_t qps_load_four(const uint8_t *bytes, int aligned)
+{
+    uint32_t word;
+    if (!QPS_UNALIGNED && aligned) {
+        return qps_load_word(bytes);
+    }
+    memcpy(&word, bytes, sizeof word);
+    return word;
+}
+
+static inline void qps_store_four(uint8_t *bytes, int aligned, uint32_t word)
+{
+    if (!QPS_UNALIGNED && aligned) {
+        *(uint32_t *)(void *)bytes = word;
+    } else {
+        memcpy(bytes, &word, sizeof word);
+    }
 }
 
 /* Two words that follow each other. */

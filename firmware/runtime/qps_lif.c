@@ -12,6 +12,8 @@ typedef struct {
     uint32_t lane;            /* the first one */
     uint32_t cost[QPS_STEPS]; /* taken from every w, from narrow ones with what halving their zero leaves too little */
     int32_t *membranes;
+    uint32_t *spikes; /* of the group at the first step; those of the next are stride words on */
+    uint32_t stride;
 } qps_lif_group_t;
 
 /* The sums of one lane of a group: that of timestep t is element 2 * QPS_PAIRS * t. */
@@ -37,8 +39,7 @@ static inline int32_t qps_lif_charge(int32_t membrane, uint32_t decay, uint32_t 
 }
 
 /* Some lanes, any number of steps, membranes kept if asked for: the way that always works. */
-QPS_ALONE static void qps_lif_any(const qps_lif_group_t *group, uint32_t first, uint32_t spacing, uint32_t bit,
-                                  uint32_t *words)
+QPS_ALONE static void qps_lif_any(const qps_lif_group_t *group, uint32_t first, uint32_t spacing, uint32_t bit)
 {
     const qps_lif_t *const lif = group->lif;
     const uint32_t left = lif->channels - group->lane;
@@ -54,7 +55,7 @@ QPS_ALONE static void qps_lif_any(const qps_lif_group_t *group, uint32_t first, 
             membrane = qps_lif_charge(membrane, lif->decay_shift, sums[QPS_GROUP * t], scale, group->cost[t]);
             if (membrane > threshold) {
                 membrane = rest;
-                words[t] |= bit;
+                group->spikes[t * group->stride] |= bit;
             }
         }
         if (group->membranes != NULL) {
@@ -63,46 +64,58 @@ QPS_ALONE static void qps_lif_any(const qps_lif_group_t *group, uint32_t first, 
     }
 }
 
-/* All four steps of every other lane of a group, nothing carried: what most layers do. */
-static inline void qps_lif_four(const qps_lif_group_t *group, uint32_t half, int narrow, uint32_t *words)
+static inline void qps_lif_store(const qps_lif_group_t *group, uint32_t word0, uint32_t word1, uint32_t word2,
+                                 uint32_t word3)
+{
+    uint32_t *spikes = group->spikes;
+    *spikes = word0;
+    spikes += group->stride;
+    *spikes = word1;
+    spikes += group->stride;
+    *spikes = word2;
+    spikes += group->stride;
+    *spikes = word3;
+}
+
+/* All four steps of a group, nothing carried: what most layers do. */
+static inline void qps_lif_four(const qps_lif_group_t *group, int narrow)
 {
     const qps_lif_t *const lif = group->lif;
     const uint32_t decay = lif->decay_shift;
     const uint32_t scale = UINT32_C(1) << lif->sum_shift;
     const uint32_t cost0 = group->cost[0], cost1 = group->cost[1], cost2 = group->cost[2], cost3 = group->cost[3];
-    const uint32_t lane = group->lane + half;
-    const qps_half_t *sums = qps_lane_sums(group, half);
-    const uint16_t *const narrows = narrow ? &lif->narrow[lane / 2U * 4U + lane % 2U] : NULL;
-    const int32_t *const wides = narrow ? NULL : &lif->wide[2U * lane];
-    uint32_t bit = half == 0U ? 1U : UINT32_C(1) << QPS_PAIRS;
-    uint32_t word0 = words[0], word1 = words[1], word2 = words[2], word3 = words[3];
-    for (uint32_t k = 0U; k < 4U * QPS_PAIRS; k += 4U, bit <<= 1, sums += 2) {
-        const int32_t threshold = narrow ? narrows[k] : wides[k];
-        const int32_t rest = narrow ? narrows[k + 2U] : wides[k + 1U];
-        int32_t membrane = qps_lif_charge(rest, decay, sums[0], scale, cost0);
-        if (membrane > threshold) {
-            membrane = rest;
-            word0 |= bit;
-        }
-        membrane = qps_lif_charge(membrane, decay, sums[QPS_GROUP], scale, cost1);
-        if (membrane > threshold) {
-            membrane = rest;
-            word1 |= bit;
-        }
-        membrane = qps_lif_charge(membrane, decay, sums[2U * QPS_GROUP], scale, cost2);
-        if (membrane > threshold) {
-            membrane = rest;
-            word2 |= bit;
-        }
-        membrane = qps_lif_charge(membrane, decay, sums[3U * QPS_GROUP], scale, cost3);
-        if (membrane > threshold) {
-            word3 |= bit;
+    uint32_t word0 = 0U, word1 = 0U, word2 = 0U, word3 = 0U;
+    /* The lower halves of the pairs, then the upper ones: so bits come in the order of channels. */
+    uint32_t bit = 1U;
+    for (uint32_t half = 0U; half < 2U; half++) {
+        const qps_half_t *sums = qps_lane_sums(group, half);
+        const uint16_t *const narrows = narrow ? &lif->narrow[2U * group->lane + half] : NULL;
+        const int32_t *const wides = narrow ? NULL : &lif->wide[2U * (group->lane + half)];
+        for (uint32_t k = 0U; k < 4U * QPS_PAIRS; k += 4U, bit <<= 1, sums += 2) {
+            const int32_t threshold = narrow ? narrows[k] : wides[k];
+            const int32_t rest = narrow ? narrows[k + 2U] : wides[k + 1U];
+            int32_t membrane = qps_lif_charge(rest, decay, sums[0], scale, cost0);
+            if (membrane > threshold) {
+                membrane = rest;
+                word0 |= bit;
+            }
+            membrane = qps_lif_charge(membrane, decay, sums[QPS_GROUP], scale, cost1);
+            if (membrane > threshold) {
+                membrane = rest;
+                word1 |= bit;
+            }
+            membrane = qps_lif_charge(membrane, decay, sums[2U * QPS_GROUP], scale, cost2);
+            if (membrane > threshold) {
+                membrane = rest;
+                word2 |= bit;
+            }
+            membrane = qps_lif_charge(membrane, decay, sums[3U * QPS_GROUP], scale, cost3);
+            if (membrane > threshold) {
+                word3 |= bit;
+            }
         }
     }
-    words[0] = word0;
-    words[1] = word1;
-    words[2] = word2;
-    words[3] = word3;
+    qps_lif_store(group, word0, word1, word2, word3);
 }
 
 #if QPS_DSP
@@ -118,7 +131,7 @@ static inline void qps_lif_four(const qps_lif_group_t *group, uint32_t half, int
     "sel %[word" t "], %[word" t "], %[x]\n\t"
 
 /* A whole group over four steps where lambda is 1/2 and 16 bits suffice. */
-QPS_ALONE static void qps_lif_packed(const qps_lif_group_t *group, uint32_t *words)
+QPS_ALONE static void qps_lif_packed(const qps_lif_group_t *group)
 {
     const uint32_t scale = UINT32_C(2) << group->lif->sum_shift;
     /* Never negative: the zero is in them. */
@@ -140,30 +153,31 @@ QPS_ALONE static void qps_lif_packed(const qps_lif_group_t *group, uint32_t *wor
                      [cost] "=&r"(cost), [threshold] "=&r"(threshold), [rest] "=&r"(rest)
                    : [scale] "r"(scale), [cost0] "m"(cost0), [cost1] "m"(cost1), [cost2] "m"(cost2), [cost3] "m"(cost3)
                    : "cc", "memory");
-    words[0] = word0;
-    words[1] = word1;
-    words[2] = word2;
-    words[3] = word3;
+    qps_lif_store(group, word0, word1, word2, word3);
 }
 #endif
 
-static void qps_lif_group(const qps_lif_group_t *group, int packed, uint32_t *words)
+static void qps_lif_group(const qps_lif_group_t *group, int packed)
 {
-    if (group->lif->channels - group->lane < QPS_GROUP) {
-        qps_lif_any(group, 0U, 1U, 1U, words);
-    } else if (group->membranes != NULL || group->steps->steps != QPS_STEPS) {
-        qps_lif_any(group, 0U, 2U, 1U, words);
-        qps_lif_any(group, 1U, 2U, UINT32_C(1) << QPS_PAIRS, words);
+    const int whole = group->lif->channels - group->lane >= QPS_GROUP;
+    if (!whole || group->membranes != NULL || group->steps->steps != QPS_STEPS) {
+        for (uint32_t t = 0U; t < group->steps->steps; t++) {
+            group->spikes[t * group->stride] = 0U;
+        }
+        if (whole) {
+            qps_lif_any(group, 0U, 2U, 1U);
+            qps_lif_any(group, 1U, 2U, UINT32_C(1) << QPS_PAIRS);
+        } else {
+            qps_lif_any(group, 0U, 1U, 1U);
+        }
 #if QPS_DSP
-    } else if (packed != 0) {
-        qps_lif_packed(group, words);
+    } else if (packed) {
+        qps_lif_packed(group);
 #endif
     } else if (group->lif->narrow != NULL) {
-        qps_lif_four(group, 0U, 1, words);
-        qps_lif_four(group, 1U, 1, words);
+        qps_lif_four(group, 1);
     } else {
-        qps_lif_four(group, 0U, 0, words);
-        qps_lif_four(group, 1U, 0, words);
+        qps_lif_four(group, 0);
     }
     (void)packed;
 }
@@ -171,21 +185,24 @@ static void qps_lif_group(const qps_lif_group_t *group, int packed, uint32_t *wo
 void qps_lif_run(const qps_lif_t *lif, const qps_steps_t *steps, const uint32_t *sums, int32_t *membranes,
                  uint32_t *spikes)
 {
-    const uint32_t spike_words = (lif->channels + QPS_GROUP - 1U) / QPS_GROUP;
     const uint32_t zero = lif->narrow != NULL ? QPS_NARROW_ZERO : 0U;
-    qps_lif_group_t group = {lif, steps, sums, 0U, {0U}, membranes};
+    const uint32_t bias = zero - (zero >> lif->decay_shift);
+    const uint32_t cost = lif->event_cost;
     uint32_t most = 0U;
+    qps_lif_group_t group;
+    group.lif = lif;
+    group.steps = steps;
+    group.sums = sums;
+    group.membranes = membranes;
+    group.spikes = spikes;
+    group.stride = (lif->channels + QPS_GROUP - 1U) / QPS_GROUP;
     for (uint32_t t = 0U; t < steps->steps; t++) {
-        group.cost[t] = steps->events[t] * lif->event_cost - (zero - (zero >> lif->decay_shift));
+        group.cost[t] = steps->events[t] * cost - bias;
         most = steps->events[t] > most ? steps->events[t] : most;
     }
-    for (uint32_t word = 0U; word < spike_words; word++) {
-        uint32_t words[QPS_STEPS] = {0U};
-        qps_lif_group(&group, most < lif->packed_limit, words);
-        group.lane += QPS_GROUP;
+    for (group.lane = 0U; group.lane < lif->channels; group.lane += QPS_GROUP) {
+        qps_lif_group(&group, most < lif->packed_limit);
         group.sums += QPS_GROUP_SUMS;
-        for (uint32_t t = 0U; t < steps->steps; t++) {
-            spikes[t * spike_words + word] = words[t];
-        }
+        group.spikes++;
     }
 }

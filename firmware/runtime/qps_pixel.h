@@ -23,14 +23,16 @@ typedef struct {
     uint32_t columns; /* of the layer, to be computed */
     uint32_t pool_width;
     uint32_t trace;
+    int fresh; /* the first row of a tile: nothing of it is in the map yet */
 } qps_line_t;
 
-/* Begin row y of a layer; with the first row of a tile, the row of output it goes to is cleared. Rows are begun in order.
+/* Begin row y of a layer. Rows are begun in order, and hold what their first pixel in a tile leaves there.
  * The map is one of spikes, in words or in bytes, and may keep fewer rows than it has. Pixels beyond the last whole tile are read by nobody: with QPS_TRACE they are
  * computed all the same, to be traced; else they are not among the columns, and a row of them has none. */
 qps_line_t qps_begin_line(const qps_map_t *map, const qps_tiles_t *tiles, uint32_t y, uint32_t *output);
 
-/* spikes: [steps][words], timesteps first to first + steps of pixel x of the line; they are traced, and OR-ed into the map. */
+/* spikes: [steps][words], timesteps first to first + steps of pixel x of the line; they are traced, and put into the map: OR-ed to those
+ * of the same tile. Pixels of a row are stored in order. */
 void qps_store_pixel(const qps_line_t *line, const uint32_t *spikes, uint32_t first, uint32_t steps, uint32_t x);
 
 #ifdef __cplusplus

@@ -16,7 +16,7 @@ static inline const uint16_t *qps_chunk_end(const uint16_t *events, const uint16
 static void qps_clear_sums(const qps_rows_t *rows, uint32_t *sums)
 {
     for (uint32_t group = qps_rows_groups(rows); group > 0U; group--, sums += QPS_GROUP_SUMS) {
-        memset(sums, 0, QPS_PAIRS * sizeof *sums);
+        qps_clear_words(sums, QPS_PAIRS);
     }
 }
 
@@ -174,10 +174,17 @@ static void qps_sum_block(uint32_t bits, const uint8_t *codes, const uint16_t *e
 }
 #endif
 
+/* Where row 0 would be if the list's origin were row 0 of codes. */
+static inline const uint8_t *qps_from_origin(const uint8_t *codes, const qps_list_t *list, uint32_t bytes)
+{
+    return (const uint8_t *)((uintptr_t)codes - list->origin * bytes);
+}
+
 void qps_rows_sum(const qps_rows_t *rows, const qps_list_t *list, uint32_t *sums)
 {
     const uint32_t bits = rows->bits;
     const uint32_t block_bytes = bits == 2U ? 8U : 16U;
+    const uint32_t block_pairs = bits == 8U ? QPS_PAIRS / 2U : QPS_PAIRS;
     const uint16_t *const end = list->events + list->count;
     const uint8_t *codes = rows->codes;
     uint32_t pair = 0U;
@@ -186,19 +193,21 @@ void qps_rows_sum(const qps_rows_t *rows, const qps_list_t *list, uint32_t *sums
         qps_clear_sums(rows, sums);
         return;
     }
-    while (left > 0U) {
-        uint32_t *const place = sums + pair / QPS_PAIRS * QPS_GROUP_SUMS + pair % QPS_PAIRS;
-        const uint32_t bytes = left >= block_bytes ? block_bytes : qps_least(left, 4U);
-        /* Where row 0 of a list that begins at its origin would be. */
-        const uint8_t *const base = (const uint8_t *)((uintptr_t)codes - list->origin * bytes);
-        if (bytes == block_bytes) {
-            qps_sum_block(bits, base, list->events, end, place);
-        } else {
-            const qps_column_t column = {base, bytes, bytes, bits == 2U ? 2U : 1U};
-            qps_sum_column(bits, &column, list->events, end, place);
+    for (; left >= block_bytes; left -= block_bytes) {
+        qps_sum_block(bits, qps_from_origin(codes, list, block_bytes), list->events, end, sums + pair);
+        codes += rows->rows * block_bytes;
+        pair += block_pairs;
+        if (pair == QPS_PAIRS) {
+            sums += QPS_GROUP_SUMS;
+            pair = 0U;
         }
-        codes += (size_t)rows->rows * bytes;
-        pair += bytes * 4U / bits;
+    }
+    while (left > 0U) {
+        const uint32_t bytes = qps_least(left, 4U);
+        const qps_column_t column = {qps_from_origin(codes, list, bytes), bytes, bytes, bits == 2U ? 2U : 1U};
+        qps_sum_column(bits, &column, list->events, end, sums + pair);
+        codes += rows->rows * bytes;
+        pair += 16U / bits;
         left -= bytes;
     }
 }

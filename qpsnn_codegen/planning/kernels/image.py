@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from qpsnn_codegen.emit.c_model import CLayer
-from qpsnn_codegen.integer_network import IntegerNode, Integers
+from qpsnn_codegen.integer_network import INT32_MAX, IntegerNode, Integers
 from qpsnn_codegen.planning.kernels.base import Candidate
 from qpsnn_codegen.planning.kernels.fusing import LayerKernel, layer_parts
 from qpsnn_codegen.planning.layouts import layout_of
@@ -51,16 +51,16 @@ class ImageKernel(LayerKernel):
 
     @property
     def scratch_words(self) -> int:
-        return self.candidate.timesteps * -(-self._channels // 32) + self._rows
+        return self.candidate.timesteps * -(-self._channels // 32) + 2 * (self._rows + 1)
 
     def weight_bytes(self, part: IntegerNode) -> int:
         return 4 * self._rows * self._row_words if part is self.conv else 0
 
     def constant_bytes(self, part: IntegerNode) -> int:
-        return 12 * self._channels if part is self.neuron else 0
+        return 4 * _filled(self._channels) + 8 * self._channels if part is self.neuron else 0
 
     def _packed(self) -> NDArray[np.uint8]:
-        rows = self.conv.codes.transpose(2, 3, 1, 0).reshape(self._rows, -1).astype(np.uint32)
+        rows = self.conv.codes.transpose(1, 2, 3, 0).reshape(self._rows, -1).astype(np.uint32)
         rows = np.pad(rows, ((0, 0), (0, 2 * self._row_words - rows.shape[1])))
         words = rows[:, 0::2] | rows[:, 1::2] << np.uint32(24)
         return np.ascontiguousarray(words.astype("<u4")).view(np.uint8)
@@ -91,13 +91,17 @@ class ImageKernel(LayerKernel):
     def describe(self, c: CModel) -> CLayer:
         conv, neuron = self.conv, self.neuron
         _, inputs, kh, kw = conv.codes.shape
-        comment = f"{conv.name}: rows [ky {kh}][kx {kw}][input {inputs}] of words with two codes, bits 0 and 24 up"
+        comment = f"{conv.name}: rows [input {inputs}][ky {kh}][kx {kw}] of words with two codes, bits 0 and 24 up"
         codes = c.weights(conv.name, self._packed(), comment)
-        constants = np.stack([self.quiet(), neuron.threshold, neuron.rest], axis=1)
-        neurons = c.array(neuron.name, "neurons", "int32_t", constants, "quiet, threshold and rest of every channel")
+        border = np.full(_filled(self._channels), INT32_MAX)
+        border[: self._channels] = self.quiet()
+        quiet = c.array(neuron.name, "quiet", "int32_t", border, "largest current without a spike, per channel")
+        constants = np.stack([neuron.threshold, neuron.rest], axis=1)
+        neurons = c.array(neuron.name, "neurons", "int32_t", constants, "threshold and rest of every channel")
         fields: dict[str, Any] = {
             **self._fields(c),
             "codes": f"&{codes}[0]",
+            "quiet": quiet,
             "neurons": neurons,
             "row_bytes": 4 * self._row_words,
             "multiplier": conv.multiplier,
