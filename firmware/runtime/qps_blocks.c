@@ -45,18 +45,26 @@
     "add r4, r0, r4, lsl #4\n\t"                                                                                       \
     "ldm r4, {r4-r7}\n\t" ADD_WORD("r4", "r2", "r8") ADD_WORD("r5", "r3", "r9") ADD_WORD("r6", "r10", "r11")           \
         ADD_WORD("r7", "r12", "lr")
-#define QPS_ADD_ROWS(ADD_WORD)                                                                                         \
+#define QPS_ADD_ROWS(FIRST_WORD, ADD_WORD)                                                                             \
     "str r5, " LAST "\n\t"                                                                                             \
-    "sub r4, r1, r5\n\t"                                                                                               \
-    "ubfx r4, r4, #1, #2\n\t" QPS_CLEAR "tbb [pc, r4]\n"                                                               \
+    QPS_ADD_ROW(FIRST_WORD) "ldr r4, " LAST "\n\t"                                                   \
+    "subs r4, r1, r4\n\t"                                                                                              \
+    "beq 6f\n\t"                                                                                                       \
+    "ubfx r4, r4, #1, #2\n\t"                                                                                          \
+    "tbb [pc, r4]\n"                                                                                                   \
     "1:\n\t"                                                                                                           \
     ".byte (2f-1b)/2, (3f-1b)/2, (4f-1b)/2, (5f-1b)/2\n"                                                               \
     "2:\n\t" QPS_ADD_ROW(ADD_WORD) "3:\n\t" QPS_ADD_ROW(ADD_WORD) "4:\n\t" QPS_ADD_ROW(ADD_WORD)                       \
         "5:\n\t" QPS_ADD_ROW(ADD_WORD) "ldr r4, " LAST "\n\t"                                                          \
                                        "cmp r1, r4\n\t"                                                                \
-                                       "bne 2b\n\t"
+                                       "bne 2b\n"                                                                      \
+                                       "6:\n\t"
 
-/* all += word; odd += its odd lanes */
+/* all = word, odd = its odd lanes; all += word; odd += its odd lanes */
+#define QPS_FIRST_NIBBLES(word, all, odd)                                                                              \
+    "mov " all ", " word "\n\t"                                                                                        \
+    "and " odd ", " word ", #0xF0F0F0F0\n\t"                                                                           \
+    "lsr " odd ", " odd ", #4\n\t"
 #define QPS_ADD_NIBBLES(word, all, odd)                                                                                \
     "add " all ", " word "\n\t"                                                                                        \
     "and " word ", " word ", #0xF0F0F0F0\n\t"                                                                          \
@@ -67,6 +75,7 @@
 #define QPS_ADD_ODD(sum, word) "uxtab16 " sum ", " sum ", " word ", ror #8\n\t"
 #define QPS_EVEN(sum, word) "uxtb16 " sum ", " word "\n\t"
 #define QPS_ODD(sum, word) "uxtb16 " sum ", " word ", ror #8\n\t"
+#define QPS_FIRST_BYTES(word, all, odd) QPS_EVEN(all, word) QPS_ODD(odd, word)
 #define QPS_ADD_BYTES(word, all, odd) QPS_ADD_EVEN(all, word) QPS_ADD_ODD(odd, word)
 #define QPS_LOWER_BYTES(all, odd) ""
 #else
@@ -80,6 +89,8 @@
 #define QPS_ODD(sum, word)                                                                                             \
     "and " sum ", " word ", #0xFF00FF00\n\t"                                                                           \
     "lsr " sum ", " sum ", #8\n\t"
+#define QPS_FIRST_BYTES(word, all, odd)                                                                                \
+    "mov " all ", " word "\n\t" QPS_ODD(odd, word)
 #define QPS_ADD_BYTES(word, all, odd)                                                                                  \
     "add " all ", " word "\n\t"                                                                                        \
     "and " word ", " word ", #0xFF00FF00\n\t"                                                                          \
@@ -128,7 +139,7 @@ QPS_LOOP(qps_block_4)
           "cmp r5, r4\n\t"
           "it hi\n\t"
           "movhi r5, r4\n\t"
-          QPS_ADD_ROWS(QPS_ADD_NIBBLES)
+          QPS_ADD_ROWS(QPS_FIRST_NIBBLES, QPS_ADD_NIBBLES)
           QPS_SPREAD_BLOCK
           "ldr r0, " CODES "\n\t"
           "ldrd r1, r4, " LAST "\n\t" /* and END */
@@ -142,7 +153,7 @@ QPS_LOOP(qps_block_8)
 {
     __asm(QPS_ENTER
           "mov r5, r2\n\t"
-          QPS_ADD_ROWS(QPS_ADD_BYTES)
+          QPS_ADD_ROWS(QPS_FIRST_BYTES, QPS_ADD_BYTES)
           "ldr r1, " SUMS "\n\t"
           QPS_LOWER_BYTES("r2", "r8")
           QPS_LOWER_BYTES("r3", "r9")

@@ -129,11 +129,19 @@ static inline void qps_image_spike(const qps_image_t *layer, const int32_t *neur
 static inline uint32_t qps_image_active(const uint32_t *sums, uint32_t scale, uint32_t offset, const int32_t *quiet)
 {
     uint32_t active = 0U;
-    for (uint32_t k = 0U; k < QPS_IMAGE_BLOCK; k += 2U) {
-        const int32_t current0 = (int32_t)(sums[k] * scale - offset), current1 = (int32_t)(sums[k + 1U] * scale - offset);
-        active |= current0 > quiet[k] ? UINT32_C(1) << k : 0U;
-        active |= current1 > quiet[k + 1U] ? UINT32_C(2) << k : 0U;
+#define QPS_TEST(k)                                                                                                    \
+    if ((int32_t)(sums[k] * scale + offset) > quiet[k]) {                                                              \
+        active |= UINT32_C(1) << (k);                                                                                  \
     }
+    QPS_TEST(0)
+    QPS_TEST(1)
+    QPS_TEST(2)
+    QPS_TEST(3)
+    QPS_TEST(4)
+    QPS_TEST(5)
+    QPS_TEST(6)
+    QPS_TEST(7)
+#undef QPS_TEST
     return active;
 }
 
@@ -142,20 +150,19 @@ static void qps_image_pixel(const qps_image_t *layer, const qps_image_list_t *li
 {
     const uint32_t channels = layer->output.channels;
     const uint32_t scale = layer->multiplier;
-    const uint32_t offset = list->total * layer->zero_point;
+    const uint32_t offset = 0U - list->total * layer->zero_point;
     qps_clear_words(spikes, layer->output.timesteps * words);
     for (uint32_t first = 0U; first < channels; first += QPS_IMAGE_BLOCK) {
         uint32_t sums[QPS_IMAGE_BLOCK];
         uint32_t active;
         qps_sum_pixels(layer->codes + 2U * first, list->events, sums);
         active = qps_image_active(sums, scale, offset, layer->quiet + first);
-        for (uint32_t k = 0U; active != 0U; active >>= 1, k++) {
-            if ((active & 1U) != 0U) {
-                const uint32_t c = first + k;
-                const int32_t current = (int32_t)(sums[k] * scale - offset);
-                qps_image_spike(layer, layer->neurons + 2U * c, current, UINT32_C(1) << (c % 32U), words,
-                                spikes + c / 32U);
-            }
+        while (active != 0U) {
+            const uint32_t k = qps_lowest_bit(active);
+            const uint32_t c = first + k;
+            const int32_t current = (int32_t)(sums[k] * scale + offset);
+            qps_image_spike(layer, layer->neurons + 2U * c, current, UINT32_C(1) << (c % 32U), words, spikes + c / 32U);
+            active &= active - 1U;
         }
     }
     qps_trace_operations(list->count * channels);

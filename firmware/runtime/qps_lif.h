@@ -24,7 +24,7 @@ typedef struct {
     const uint16_t *narrow;
     const int32_t *wide;
     uint16_t channels;
-    uint16_t packed_limit; /* with fewer events than that per timestep, w and its parts fit 16 bits and lambda is 1/2 */
+    uint16_t packed_limit; /* with fewer events than that per timestep, 2 A 2^F fits 16 bits, and lambda is 1/2 */
     uint16_t event_cost;
     uint8_t decay_shift; /* < 32 */
     uint8_t sum_shift;

@@ -123,6 +123,18 @@ static inline void qps_sum_column_4(const qps_column_t *column, const uint16_t *
     } while (events != end);
 }
 
+/* A last byte of 4-bit codes, two channels: their sums fit a register as they are. */
+static inline void qps_sum_byte_4(const uint8_t *codes, const uint16_t *events, const uint16_t *end, uint32_t *sums)
+{
+    uint32_t all = 0U, upper = 0U;
+    for (; events != end; events++) {
+        const uint32_t byte = codes[*events];
+        all += byte;
+        upper += byte >> 4;
+    }
+    sums[0] = (all - (upper << 4)) | upper << 16;
+}
+
 static inline void qps_sum_column_8(const qps_column_t *column, const uint16_t *events, const uint16_t *end, uint32_t *sums)
 {
     uint32_t even = 0U, odd = 0U;
@@ -144,6 +156,8 @@ QPS_ALONE static void qps_sum_column(uint32_t bits, const qps_column_t *column, 
 {
     if (bits == 2U) {
         qps_sum_column_2(column, events, end, sums);
+    } else if (bits == 4U && column->bytes == 1U) {
+        qps_sum_byte_4(column->codes, events, end, sums);
     } else if (bits == 4U) {
         qps_sum_column_4(column, events, end, sums);
     } else {

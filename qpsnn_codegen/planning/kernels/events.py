@@ -114,19 +114,18 @@ class EventsKernel(LayerKernel):
 
     @property
     def packed_limit(self) -> int:
-        """Events per timestep below which every intermediate value fits 16 bits: lambda 1/2 and narrow constants only.
+        """Events per timestep below which 16 bits hold a current's share in w: lambda 1/2 and narrow constants only.
 
-        With n events, |A| <= n * reach, so |w| <= max|rest| + 2 |A| 2^F; and 2 S 2^F m must not leave its lane.
+        w = floor((w + x) / 2) with x = 2 A 2^F is between w and x: it fits where x does, and rests and thresholds. The
+        largest |A| of n events is what the n largest weights of a channel add up to.
         """
         if not self._narrow or self.neuron.decay.shift != 1:
             return 0
-        conv, unit = self.conv, 1 << self.neuron.fraction_bits
-        top = (1 << conv.bits) - 1
-        reach = max(conv.zero_point, conv.multiplier * top - conv.zero_point)
-        rest = int(np.abs(self.neuron.rest).max())
-        by_membrane = (2**15 - 1 - rest) // (2 * reach * unit)
-        by_lane = (2**16 - 1) // (2 * conv.multiplier * top * unit)
-        return max(min(by_membrane, by_lane) + 1, 0)
+        codes = np.sort(self.conv.codes.reshape(self._channels, -1).astype(np.int64), axis=1)
+        weights = self.conv.multiplier * codes - self.conv.zero_point
+        up = np.maximum(weights[:, ::-1], 0).cumsum(axis=1).max(axis=0)
+        down = np.maximum(-weights, 0).cumsum(axis=1).max(axis=0)
+        return 1 + int(np.count_nonzero(np.maximum(up, down) << (self.neuron.fraction_bits + 1) < NARROW_ZERO))
 
     def describe(self, c: CModel) -> CLayer:
         conv, neuron = self.conv, self.neuron
