@@ -7,14 +7,20 @@
 static inline uint16_t *qps_list_word(uint32_t word, uint32_t base, uint16_t *list)
 {
 #if defined(__ARM_FEATURE_CLZ) && defined(__thumb2__)
-    if (word != 0U) {
-        __asm("rbit %0, %0" : "+r"(word));
-        do {
-            const uint32_t channel = (uint32_t)__builtin_clz(word);
-            word &= ~(UINT32_C(0x80000000) >> channel);
-            *list++ = (uint16_t)(base + channel);
-        } while (word != 0U);
-    }
+    /* As a whole, so that no register is missing; from the last channel to the first, which the sum does not mind. */
+    uint32_t channel, bit;
+    __asm volatile("cbz %[word], 2f\n"
+                   "1:\n\t"
+                   "clz %[channel], %[word]\n\t"
+                   "lsr %[bit], %[top], %[channel]\n\t"
+                   "sub %[channel], %[last], %[channel]\n\t"
+                   "strh %[channel], [%[list]], #2\n\t"
+                   "bics %[word], %[word], %[bit]\n\t"
+                   "bne 1b\n"
+                   "2:"
+                   : [word] "+l"(word), [list] "+r"(list), [channel] "=&r"(channel), [bit] "=&r"(bit)
+                   : [top] "r"(UINT32_C(0x80000000)), [last] "r"(base + 31U)
+                   : "cc", "memory");
 #elif defined(__GNUC__) && !QPS_NARROW_CORE
     while (word != 0U) {
         *list++ = (uint16_t)(base + (uint32_t)__builtin_ctz(word));
@@ -76,12 +82,12 @@ static void qps_view_columns(const qps_events_t *layer, uint32_t x, qps_view_t *
 /* The events of one tap, in words. */
 static inline uint16_t *qps_list_words(const uint8_t *tap, uint32_t bytes, uint32_t base, uint16_t *list)
 {
-    const uint32_t *word = (const uint32_t *)(const void *)tap;
-    const uint32_t *const end = word + bytes / 4U;
+    const uint8_t *const end = tap + bytes;
     do {
-        list = qps_list_word(*word++, base, list);
+        list = qps_list_word(qps_load_word(tap), base, list);
+        tap += 4;
         base += 32U;
-    } while (word != end);
+    } while (tap != end);
     return list;
 }
 
