@@ -12,7 +12,8 @@ from qpsnn_codegen.emit.c_model import CLayer
 from qpsnn_codegen.integer_network import IntegerNode
 from qpsnn_codegen.planning.kernels.base import Candidate
 from qpsnn_codegen.planning.kernels.fusing import LayerKernel, layer_parts, tile_of
-from qpsnn_codegen.planning.kernels.lanes import lane_channels, pack_blocks, row_words
+from qpsnn_codegen.planning.kernels.lanes import BLOCK_WORDS, GROUP, lane_channels, pack_blocks, row_words
+from qpsnn_codegen.planning.work import Work, lines_inside, taps_inside
 
 if TYPE_CHECKING:
     from qpsnn_codegen.emit.c_model import CModel
@@ -98,6 +99,42 @@ class EventsKernel(LayerKernel):
         by_membrane = (2**15 - 1 - rest) // (2 * reach * unit)
         by_lane = (2**16 - 1) // (2 * conv.multiplier * top * unit)
         return max(min(by_membrane, by_lane) + 1, 0)
+
+    def features(self, work: Work) -> dict[str, float]:
+        conv, load, timesteps = self.conv, work.loads[self.conv.name], self.candidate.timesteps
+        source = self.candidate.types[conv.inputs[0]].shape
+        taps = float(taps_inside(conv.window, source).sum() * timesteps)
+        words_read = taps * -(-source[0] // GROUP)
+        silence = 1 - load.events / max(taps * source[0], 1.0)
+        blocks, words = divmod(row_words(self._channels, conv.bits), BLOCK_WORDS[conv.bits])
+        pixels = float(load.peaks.sum())
+        frames = float(load.steps.sum())
+        groups, single = divmod(self._channels, GROUP)
+        whole_steps = timesteps == STEPS
+        packed = load.peaks_below(self.packed_limit) if whole_steps else 0.0
+        return {
+            "stages": 1.0,
+            "pixels": pixels,
+            "frames": frames,
+            "lines": float(lines_inside(conv.window, source) * timesteps),
+            "taps apart": taps if source[0] % GROUP else 0.0,
+            "tap words": words_read,
+            # If spikes come independently of each other.
+            "tap words with events": words_read * (1 - silence ** min(source[0], GROUP)),
+            "tap bytes with events": taps * -(-source[0] // 8) * (1 - silence ** min(source[0], 8)),
+            "events": load.events,
+            f"rows, {conv.bits}-bit blocks": load.events * blocks,
+            f"rows, {conv.bits}-bit words": load.events * words,
+            f"sums, {conv.bits}-bit blocks": load.busy * blocks,
+            f"sums, {conv.bits}-bit words": load.busy * words,
+            "sums cleared": float(load.steps[0]) * self._sum_words,
+            "neuron groups, 16 bits": packed * groups,
+            "neuron groups, 32 bits": (pixels - packed) * groups if whole_steps else 0.0,
+            "neurons": pixels * (single if whole_steps else self._channels),
+            "neuron steps": frames * (single if whole_steps else self._channels),
+            "spike words": frames * -(-self._channels // GROUP),
+            "spikes": work.spikes[self.neuron.name],
+        }
 
     def describe(self, c: CModel) -> CLayer:
         conv, neuron = self.conv, self.neuron
