@@ -35,6 +35,7 @@ RATES = (0.0, 0.01, 0.03, 0.06, 0.12, 0.25, 0.5, 1.0)
 DENSITIES = (0.0, 0.2, 0.6, 1.0)
 _BUSY = 0.12
 """Of the membranes, those above their threshold."""
+_SUM = 100_000
 _NOISE = 1000.0
 """Instructions below which a stage counts for little: clocks tick once in 20 to 50 instructions."""
 
@@ -73,9 +74,13 @@ def networks() -> Iterator[IntegerNetwork]:
     """Networks that together do everything the kernels are charged for."""
     for index, (channels, size, window, outputs) in enumerate(EVENTS):
         for bits in (2, 4, 8):
-            fraction_bits = (2, 4, 9)[(index + bits) % 3]
+            fraction_bits = (2, 4, 12 - bits)[(index + bits) % 3]
             layers = Layers(seed=index).events(channels, size, size)
-            layers.layer(outputs, bits, window, fraction_bits=fraction_bits, rest=20)
+            shape = (outputs, channels, *window.kernel)
+            # Sums stay within 16 bits, as the fast kernels want it.
+            top = min(2**bits, _SUM // int(np.prod(shape[1:])))
+            codes = layers.rng.integers(0, top, shape).astype(np.uint8)
+            layers.layer(outputs, bits, window, codes=codes, fraction_bits=fraction_bits, rest=20)
             if size == 5:
                 layers.pool(2, 2)
             yield layers.network()
