@@ -12,7 +12,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from qpsnn_codegen.planning.plan import Plan, Stage
+from qpsnn_codegen.planning.plan import Plan
 from qpsnn_codegen.planning.work import Work
 
 TABLE = Path(__file__).resolve().parents[1] / "kernel_costs.json"
@@ -26,15 +26,20 @@ Constants = Mapping[str, float]
 """Instructions by the name of a feature."""
 
 
-def predicted_instructions(plan: Plan, work: Work, core: str) -> list[float]:
-    """Instructions of every stage on a core, without the trace hooks."""
-    kernels = read_costs()[_TWINS.get(core, core)]
-    return [stage_instructions(stage, work, kernels.get(stage.kernel.name, {})) for stage in plan.stages]
+def predicted_instructions(plan: Plan, work: Work) -> list[dict[str, float]]:
+    """Instructions of every stage by core, without the trace hooks. What the table lacks costs nothing."""
+    stages = [(stage.kernel.name, stage.kernel.features(work)) for stage in plan.stages]
+    costs = read_costs()
+    return [{core: _total(costs[core].get(kernel, {}), done) for core in CORES} for kernel, done in stages]
 
 
-def stage_instructions(stage: Stage, work: Work, constants: Constants) -> float:
-    """Instructions of one stage; what the table lacks costs nothing."""
-    return sum(constants.get(name, 0.0) * amount for name, amount in stage.kernel.features(work).items())
+def table_core(core: str) -> str:
+    """The core of :data:`CORES` that stands for one of a board."""
+    return _TWINS.get(core, core)
+
+
+def _total(constants: Constants, done: Mapping[str, float]) -> float:
+    return sum(constants.get(name, 0.0) * amount for name, amount in done.items())
 
 
 @cache
