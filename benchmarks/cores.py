@@ -1,7 +1,7 @@
 """Instructions, flash and RAM of the benchmark networks on emulated cores, beside CMSIS-NN's of the same shapes.
 
-python benchmarks/cores.py [A ... E]        all of them by default. Prints tables that docs/performance.md holds.
-QPSNN_MNIST names the npz file with MNIST's images; by default mnist.npz, and scikit-learn's digits without it.
+python benchmarks/cores.py [A ... E] [mnist.npz]        all networks by default, and digits of scikit-learn's.
+Prints tables that docs/performance.md holds.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 import qpsnn_codegen
 from benchmarks.cmsis_nn import CMSIS_NN
 from benchmarks.networks import BENCHMARKS, IMAGES, image_source
-from benchmarks.on_cores import BOARDS, core_board, core_port, toolchain
+from benchmarks.on_cores import BOARDS, core_board, core_port, emulator, toolchain
 from qpsnn_codegen import Compilation
 from qpsnn_codegen.calibration import measure_work
 from qpsnn_codegen.device.folder import FirmwareFolder
@@ -64,10 +64,14 @@ class Row:
         return self.predicted / self.instructions - 1
 
 
-def measure(network: str, bits: int, cores: Iterable[str] = BOARDS) -> Iterator[Row]:
-    """Run a network on emulated cores, without trace hooks. What does not fit a core's board is left out, and said."""
+def measure(network: str, bits: int, mnist: str | None, cores: Iterable[str] = BOARDS) -> Iterator[Row]:
+    """Run a network on emulated cores, without trace hooks. What does not fit a core's board is left out, and said.
+
+    Args:
+        mnist: the npz file that A and B take images from, or ``None`` for others.
+    """
     benchmark = BENCHMARKS[network]
-    data = benchmark.images(RUNS[network])
+    data = benchmark.images(RUNS[network], mnist)
     made = qpsnn_codegen.compile(benchmark.network(bits), name="net", calibration=data, weights_in="binary")
     expected, worst = (
         predicted_instructions(made.plan, work)
@@ -142,12 +146,14 @@ def memory_table(rows: Iterable[Row]) -> list[str]:
 def main() -> None:
     """Measure and print."""
     rows: list[Row] = []
-    for name in sys.argv[1:] or BENCHMARKS:
+    mnist = next((argument for argument in sys.argv[1:] if argument not in BENCHMARKS), None)
+    for name in [argument for argument in sys.argv[1:] if argument in BENCHMARKS] or BENCHMARKS:
         for bits in BENCHMARKS[name].bits:
-            for row in measure(name, bits):
+            for row in measure(name, bits, mnist):
                 rows.append(row)
                 print(row, file=sys.stderr, flush=True)
-    print("\n".join([*table(rows), "", *memory_table(rows), "", f"{toolchain()}; images of A and B: {image_source()}"]))
+    made_with = f"{emulator()}, {toolchain()}; images of A and B: {image_source(mnist)}"
+    print("\n".join([*table(rows), "", *memory_table(rows), "", made_with]))
 
 
 if __name__ == "__main__":

@@ -9,10 +9,8 @@ python benchmarks/networks.py        synaptic operations per image of every netw
 
 from __future__ import annotations
 
-import os
 import sys
 from dataclasses import dataclass, replace
-from functools import cache
 from pathlib import Path
 
 import numpy as np
@@ -64,7 +62,7 @@ class Benchmark:
         """The network, its hidden layers calibrated to ``rate``; the first and the last layer have 8 bits."""
         return _Builder(self, bits, seed).network()
 
-    def images(self, count: int) -> NDArray[np.uint8]:
+    def images(self, count: int, mnist: str | None = None) -> NDArray[np.uint8]:
         """Inputs uint8 ``[N, C, H, W]``; the first ``IMAGES`` are those the biases were calibrated on."""
         return images(self.shape, count)
 
@@ -84,9 +82,13 @@ class Trained:
         """The network of a model file; the first and the last layer have 8 bits."""
         return load(MODELS / self.files[bits])
 
-    def images(self, count: int) -> NDArray[np.uint8]:
-        """Handwritten digits: MNIST's test images, or else scikit-learn's enlarged."""
-        return handwritten(count)
+    def images(self, count: int, mnist: str | None = None) -> NDArray[np.uint8]:
+        """Digits, bytes ``[N, 1, 28, 28]``: test images of MNIST's npz file, or else scikit-learn's enlarged."""
+        if mnist is not None:
+            return np.array(nn.mnist(mnist).test_images[:count])
+        small = nn.digits().test_images[:count]
+        large = np.kron(small, np.ones((1, 1, 3, 3), dtype=np.uint16)) * 255 // 16
+        return np.pad(large, ((0, 0), (0, 0), (2, 2), (2, 2))).astype(np.uint8)
 
 
 def _vgg(share_early: float, share_late: float) -> tuple[Layer, ...]:
@@ -106,26 +108,16 @@ BENCHMARKS: dict[str, Benchmark | Trained] = {
 }
 
 
-@cache
-def _mnist() -> Path | None:
-    """The file that MNIST's images come from, if it is here."""
-    place = Path(os.environ.get("QPSNN_MNIST", "mnist.npz"))
-    return place if place.is_file() else None
+def accuracies() -> str:
+    """What the trained networks reached on all of MNIST's test images, for tables."""
+    files = sorted({file for each in BENCHMARKS.values() if isinstance(each, Trained) for file in each.files.values()})
+    reached = {Path(file).stem: nn.read_checkpoint(MODELS / file).training["accuracy"] for file in files}
+    return ", ".join(f"{name} {float(str(value)):.2%}" for name, value in reached.items())
 
 
-def handwritten(count: int) -> NDArray[np.uint8]:
-    """Digits of 28x28 bytes ``[N, 1, 28, 28]``: MNIST's test images, or else scikit-learn's enlarged."""
-    place = _mnist()
-    if place is not None:
-        return np.array(nn.mnist(place).test_images[:count])
-    small = nn.digits().test_images[:count]
-    large = np.kron(small, np.ones((1, 1, 3, 3), dtype=np.uint16)) * 255 // 16
-    return np.pad(large, ((0, 0), (0, 0), (2, 2), (2, 2))).astype(np.uint8)
-
-
-def image_source() -> str:
+def image_source(mnist: str | None) -> str:
     """Where the images of A and B come from, for tables."""
-    return "MNIST's test images" if _mnist() else "scikit-learn's digits, enlarged to 28x28"
+    return "MNIST's test images" if mnist else "scikit-learn's digits, enlarged to 28x28"
 
 
 def images(shape: Shape, count: int, seed: int = 1) -> NDArray[np.uint8]:

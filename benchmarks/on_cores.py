@@ -24,8 +24,9 @@ from qpsnn_codegen.emit.ports import port_files
 from qpsnn_codegen.integer_network import IntegerNetwork
 from qpsnn_codegen.planning.plan import Plan, make_plan
 from qpsnn_codegen.reference import check_inputs, run_reference
-from qpsnn_codegen.toolchain.emulator import emulate
+from qpsnn_codegen.toolchain.emulator import QEMU, emulate
 from qpsnn_codegen.toolchain.make import CROSS, compiler_version
+from qpsnn_codegen.toolchain.packages import find_tool
 
 BOARDS = {
     "M0": "mps2-an385",
@@ -61,6 +62,12 @@ __attribute__((naked)) void qps_port_reset(void)
 def toolchain() -> str:
     """What the firmware is built with."""
     return f"{CROSS}gcc {compiler_version()} -O2"
+
+
+def emulator() -> str:
+    """What it runs in."""
+    told = subprocess.run([find_tool(QEMU), "--version"], capture_output=True, text=True, check=True).stdout
+    return f"QEMU {told.split()[3]}"
 
 
 def core_board(core: str) -> Board:
