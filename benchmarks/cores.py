@@ -33,8 +33,6 @@ from qpsnn_codegen.planning.work import worst_work
 from qpsnn_codegen.toolchain.arm import build_firmware
 
 _SECONDS = 600.0
-RUNS = {"A": IMAGES, "B": IMAGES, "C": 2, "D": IMAGES, "E": IMAGES}
-"""Images to run of each network."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -71,7 +69,7 @@ def measure(network: str, bits: int, mnist: str | None, cores: Iterable[str] = B
         mnist: the npz file that A and B take images from, or ``None`` for others.
     """
     benchmark = BENCHMARKS[network]
-    data = benchmark.images(RUNS[network], mnist)
+    data = benchmark.images(IMAGES, mnist)
     made = qpsnn_codegen.compile(benchmark.network(bits), name="net", calibration=data, weights_in="binary")
     expected, worst = (
         predicted_instructions(made.plan, work)

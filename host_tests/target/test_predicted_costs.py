@@ -29,9 +29,7 @@ def rows_of(network: str, bits: int, *cores: str) -> list[Row]:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(
-    ("network", "bits", "cores"), [("A", 4, ("M0", "M55")), ("B", 8, ("M7",))]
-)
+@pytest.mark.parametrize(("network", "bits", "cores"), [("A", 4, ("M0", "M55")), ("B", 8, ("M7",))])
 def test_predictions_hold_on_trained_networks(network: str, bits: int, cores: tuple[str, ...]) -> None:
     for row in rows_of(network, bits, *cores):
         assert abs(row.error) <= ALLOWED, row
