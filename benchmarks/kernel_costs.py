@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import sys
+import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -20,7 +21,9 @@ from scipy.optimize import nnls
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from benchmarks.on_cores import BOARDS, Job, stage_instructions, toolchain
+from host_tests.support.examples import EXAMPLES, example
 from host_tests.support.layers import Layers, membranes, with_neuron
+from qpsnn_codegen import nn
 from qpsnn_codegen.calibration import measure_work
 from qpsnn_codegen.integer_network import IntegerNetwork
 from qpsnn_codegen.kinds.conv import IntegerConv
@@ -28,6 +31,8 @@ from qpsnn_codegen.kinds.neuron import IntegerNeuron
 from qpsnn_codegen.kinds.pools import CurrentPool, MapPool
 from qpsnn_codegen.kinds.readout import SumReadout
 from qpsnn_codegen.kinds.windows import Window
+from qpsnn_codegen.lowering import LoweringOptions, lower
+from qpsnn_codegen.pipeline import load
 from qpsnn_codegen.planning.cost import TABLE
 from qpsnn_codegen.planning.plan import make_plan
 
@@ -106,6 +111,8 @@ def generic_networks() -> Iterator[IntegerNetwork]:
         yield _readout(counts, 10, bits)
     yield _pooled(Layers(seed=1).events(24, 6, 6), Window(kernel=(2, 2), stride=(2, 2)))
     yield _pooled(Layers(seed=2).events(40, 6, 6), Window(kernel=(3, 3), padding=(1, 1)))
+    yield _pooled(Layers(seed=5).events(70, 4, 4), Window(kernel=(2, 2), stride=(2, 2)))
+    yield _pooled(Layers(seed=6).events(5, 8, 8), Window(kernel=(2, 2), stride=(2, 2)))
     yield Layers(seed=3).events(70, 6, 6).pool_by(Window(kernel=(3, 3), padding=(1, 1))).network()
     sums = Layers(seed=4).events(48, 5, 5).layer(48, 4, SAME)
     yield sums.add("input", "neuron0").network()
@@ -163,10 +170,27 @@ def tamed(network: IntegerNetwork, inputs: NDArray[np.uint8]) -> IntegerNetwork:
     return network
 
 
+def whole_networks() -> Iterator[IntegerNetwork]:
+    """Networks with nodes of every kind, as they come from training: shortcuts, additions, normalized images."""
+    for name in EXAMPLES:
+        case = example(name)
+        yield lower(case.network, case.options)
+    with tempfile.TemporaryDirectory() as scratch:
+        model = Path(scratch) / "model.pt"
+        nn.save(nn.build("resnet", widths=(16, 16, 40), blocks=1, input_shape=(3, 10, 10), timesteps=4), model)
+        network = load(model)
+    yield lower(network)
+    image, *others = network.nodes
+    normalized = replace(image, mean=np.full(3, 0.4), std=np.full(3, 0.3))
+    for bits in (8, 16):
+        yield lower(replace(network, nodes=(normalized, *others)), LoweringOptions(input_bits=bits))
+
+
 def jobs() -> list[Job]:
     """Every network with its inputs."""
     plain = [(network, inputs_of(network)) for network in networks()]
-    return [Job(network=tamed(network, inputs), inputs=inputs) for network, inputs in plain]
+    result = [Job(network=tamed(network, inputs), inputs=inputs) for network, inputs in plain]
+    return result + [Job(network=network, inputs=inputs_of(network)) for network in whole_networks()]
 
 
 def samples(core: str, measured: Sequence[Job]) -> list[Sample]:

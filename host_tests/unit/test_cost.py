@@ -10,12 +10,14 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+from host_tests.support.examples import EXAMPLES, example
 from host_tests.support.fast_networks import FAST_NETWORKS, fast_network
 from host_tests.support.layers import Layers, all_kinds_of_inputs
 from qpsnn_codegen.boards import find_board
 from qpsnn_codegen.calibration import measure_work
 from qpsnn_codegen.integer_network import IntegerNetwork
 from qpsnn_codegen.kinds.windows import Window
+from qpsnn_codegen.lowering import lower
 from qpsnn_codegen.pipeline import compile as compile_model
 from qpsnn_codegen.planning.cost import CORES, predicted_instructions, read_costs, table_core
 from qpsnn_codegen.planning.kernels import KERNELS
@@ -135,6 +137,17 @@ def test_no_input_costs_more_than_the_worst_case(name: str) -> None:
         for stage, usual, most in zip(plan.stages, found, worst, strict=True):
             for core in CORES:
                 assert 0 < usual[core] <= most[core] * 1.05, f"{stage.node} on {core}"
+
+
+@pytest.mark.parametrize("name", EXAMPLES)
+def test_stages_of_every_kind_cost_something_on_every_core(name: str) -> None:
+    case = example(name)
+    network = lower(case.network, case.options)
+    plan = make_plan(network, "net")
+    for stage, cost in zip(plan.stages, predicted_instructions(plan, assumed_work(network, 0.1)), strict=True):
+        values = int(np.prod(network.types()[stage.node].shape))
+        # Whatever a kernel does, it does it for every value that it writes.
+        assert min(cost.values()) > values, stage.node
 
 
 def test_more_spikes_cost_more() -> None:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, ClassVar, Self
 
 import numpy as np
 
-from qpsnn_codegen.integer_network import IntegerNode
+from qpsnn_codegen.integer_network import IntegerNode, IntegerType
 from qpsnn_codegen.kinds.windows import Window
 from qpsnn_codegen.planning.kernels.base import Candidate, Kernel
 from qpsnn_codegen.planning.layouts import pack_rows
@@ -52,7 +52,7 @@ class GenericKernel(Kernel):
             result[f"{part.kind} values"] += frames * float(np.prod(types[part.name].shape))
             window, synapses = getattr(part, "window", None), part.synapses()
             if synapses is not None:
-                spikes = not sources[0].static and int(sources[0].high.max()) <= 1
+                spikes = _values(sources[0]) == "spikes"
                 taps = frames * float(taps_inside(synapses.window, sources[0].shape).sum()) * synapses.groups
                 channels = synapses.codes.shape[1]
                 load = work.loads[part.name].scaled(repeats[part.name])
@@ -67,16 +67,23 @@ class GenericKernel(Kernel):
             elif isinstance(window, Window):
                 # A source of currents computes a pixel as often as windows hold it.
                 taps = float(taps_inside(window, sources[0].shape).sum())
-                what = part.kind if int(types[part.name].high.max()) <= 1 else f"{part.kind} of counts"
+                what = f"{part.kind} of {_values(sources[0])} to {_values(types[part.name])}"
                 result[f"{what}, inputs"] += frames * taps * sources[0].shape[0]
-                if part.name in work.loads:
+                if part.name in work.loads and _values(sources[0]) == "spikes":
                     result[f"{what}, events"] += work.loads[part.name].events
                     result[f"{what}, busy windows"] += work.loads[part.name].busy
                 for name in part.inputs:
                     if name in repeats:
                         repeats[name] *= taps / float(np.prod(sources[0].shape[1:]))
+            else:
+                result[f"{part.kind} inputs"] += frames * float(sum(np.prod(source.shape) for source in sources))
             result[f"{part.kind} spikes"] += work.spikes.get(part.name, 0.0)
         return dict(result)
 
     def describe(self, c: CModel) -> CLayer:
         return self.candidate.node.describe(c)
+
+
+def _values(kind: IntegerType) -> str:
+    """What the values are, for the cost of looking at them."""
+    return "spikes" if not kind.static and int(kind.low.min()) >= 0 and int(kind.high.max()) <= 1 else "values"
