@@ -2,7 +2,7 @@
 
 BIN := .venv/bin
 PYTEST := $(BIN)/python -m pytest -n 2
-C_FILES := $(wildcard firmware/*/*.[ch] firmware/ports/*/*.[ch] host_tests/*/*.[ch])
+C_FILES := $(wildcard firmware/*/*.[ch] firmware/ports/*/*.[ch] host_tests/*/*.[ch] benchmarks/*.c)
 
 .DEFAULT_GOAL := help
 .PHONY: help setup demo test test-quick check format goldens code-sizes kernel-costs clean
