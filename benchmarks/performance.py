@@ -52,7 +52,11 @@ random input spikes; everything the stage does is counted (`python benchmarks/ke
 
 def paragraphs(text: str) -> list[str]:
     """Lines of Markdown, an empty one at the end."""
-    return [line for part in text.strip().split("\n\n") for line in (*textwrap.wrap(" ".join(part.split()), 120), "")]
+    return [
+        line
+        for part in text.strip().split("\n\n")
+        for line in (*textwrap.wrap(" ".join(part.split()), 120, break_on_hyphens=False), "")
+    ]
 
 
 def main() -> None:
