@@ -20,7 +20,7 @@ void qps_events_row(const qps_events_t *layer, const void *input, uint32_t *outp
             const int kept = qps_gather_next(&gather, x, steps.steps);
             for (uint32_t t = 0U; t < steps.steps; t++) {
                 const qps_list_t list =
-                    kept ? qps_gather_kept(&gather, x, t) : qps_gather_window(&gather, x, first + t);
+                    kept ? qps_gather_kept(&gather, t) : qps_gather_window(&gather, x, first + t);
                 qps_rows_sum(&layer->rows, &list, sums + QPS_PAIRS * t);
                 qps_trace_operations(list.count * layer->output.channels);
                 steps.events[t] = list.count;
