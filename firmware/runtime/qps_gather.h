@@ -57,6 +57,16 @@ static inline qps_list_t qps_gather_kept(const qps_gather_t *gather, uint32_t t)
     return list;
 }
 
+/* Whether the lists that were kept are empty. */
+static inline int qps_gather_silent(const qps_gather_t *gather, uint32_t steps)
+{
+    uint32_t t = 0U;
+    while (t < steps && gather->steps[t].begin == gather->steps[t].end) {
+        t++;
+    }
+    return t == steps;
+}
+
 /* The list of column x and timestep t, made anew; valid until the next one. */
 qps_list_t qps_gather_window(const qps_gather_t *gather, uint32_t x, uint32_t t);
 

@@ -75,7 +75,7 @@ class EventsKernel(LayerKernel):
     def scratch_words(self) -> int:
         groups = -(-self._channels // GROUP)
         carried = GROUP if self.candidate.timesteps > STEPS else 0
-        return groups * (STEPS * PAIRS + carried + STEPS) + -(-max(self._rows, STEPS * self.slot) // 2)
+        return groups * (STEPS * PAIRS + carried + 2 * STEPS) + -(-max(self._rows, STEPS * self.slot) // 2)
 
     @property
     def slot(self) -> int:

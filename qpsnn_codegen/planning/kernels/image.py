@@ -52,7 +52,7 @@ class ImageKernel(LayerKernel):
 
     @property
     def scratch_words(self) -> int:
-        return self.candidate.timesteps * -(-self._channels // 32) + 2 * (self._rows + 1)
+        return 2 * self.candidate.timesteps * -(-self._channels // 32) + 2 * (self._rows + 1)
 
     def weight_bytes(self, part: IntegerNode) -> int:
         return 4 * self._rows * self._row_words if part is self.conv else 0
