@@ -14,8 +14,8 @@ from numpy.typing import NDArray
 
 from qpsnn_codegen.kinds.conv import Grid, lower_synapses
 from qpsnn_codegen.kinds.windows import Window, convolve, per_frame
-from qpsnn_codegen.lowering import Draft, Signal, fractions
-from qpsnn_codegen.network import Floats, Node, Shape
+from qpsnn_codegen.lowering import Draft, LoweringOptions, Signal, fractions
+from qpsnn_codegen.network import Floats, Network, Node, Shape
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -80,6 +80,13 @@ class RealLinear(Node):
         kernels = self.weights.reshape(len(self.weights), channels, height, width)
         window = Window(kernel=(height, width))
         return _lower(self, draft, signal, kernels, self.bias, window, draft.options.readout_bits, per_layer=True)
+
+
+def rounding_of(network: Network, options: LoweringOptions) -> dict[str, int]:
+    """Those of the options that decide how weights of this network are rounded, by name."""
+    kinds = {type(node) for node in network.nodes}
+    used = ((RealConv, "weight_bits"), (RealLinear, "readout_bits"))
+    return {name: getattr(options, name) for kind, name in used if kind in kinds}
 
 
 def _lower(
