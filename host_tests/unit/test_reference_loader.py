@@ -87,6 +87,11 @@ BROKEN: dict[str, tuple[Callable[[], dict[str, Any]], Change, str]] = {
         lambda s: None,
         "narrows 10 channels to 8",
     ),
+    "a_block_that_is_not_there": (
+        lambda: resnet_file(4, (((4, 4), (5, 4), (3, 4)),)),
+        lambda s: [s.pop(key) for key in list(s) if key.startswith("layer1.1.")],
+        "their blocks [0, 2]",
+    ),
     "another_architecture": (
         lambda: {"state_dict": {"conv.weight": torch.ones(2, 3, 3, 3)}},
         lambda s: None,

@@ -190,8 +190,12 @@ def _resnet(b: _Builder) -> int:
     b.input(int(first.shape[1]), 32)
     channels = b.conv("conv1", "conv1", "bn1", int(first.shape[1]), first=True)
     source = b.neuron("lif1")
-    for stage in state.indices(r"layer(\d+)\."):
-        for block in state.indices(rf"layer{stage}\.(\d+)\."):
+    stages = state.indices(r"layer(\d+)\.")
+    for number, stage in enumerate(stages, start=1):
+        blocks = state.indices(rf"layer{stage}\.(\d+)\.")
+        if stage != number or blocks != list(range(len(blocks))):
+            raise state.refuse(f"its stages are {stages}, their blocks {blocks}", "give all of the ResNet's layers")
+        for block in blocks:
             stride = 2 if block == 0 and stage > 1 else 1
             source, channels = _block(b, f"layer{stage}.{block}", source, channels, stride)
     b.add(AveragePool, "average", window=None)
