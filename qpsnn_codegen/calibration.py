@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
 from numpy.typing import NDArray
 
 from qpsnn_codegen.integer_network import IntegerNetwork, Integers
@@ -23,12 +24,16 @@ class Activity:
         rates: spiking layer -> spikes per neuron and timestep.
         changed: spiking layer that is not fully certified -> (spikes that differ from the real network, spikes
             compared).
+        logit_error: where a layer is not fully certified, the largest distance of a logit from the real network's.
+        decided: samples of which both predict the same class.
     """
 
     samples: int
     operations: dict[str, float]
     rates: dict[str, float]
     changed: dict[str, tuple[int, int]]
+    logit_error: float | None = None
+    decided: int = 0
 
 
 def measure(
@@ -57,8 +62,11 @@ def measure(
     count = len(samples)
     open_layers = [c.layer for c in integers.certificates if c.status != "certified"]
     changed: dict[str, tuple[int, int]] = {}
+    logit_error, decided = None, count
     if open_layers:
-        _, real = network.run(samples, record=open_layers)
+        logits, real = network.run(samples, record=open_layers)
+        logit_error = float(np.abs(outcome.logits * integers.logit_scale - logits).max())
+        decided = int((outcome.logits.argmax(axis=1) == logits.argmax(axis=1)).sum())
         for name, spikes in real.items():
             integer = outcome.spikes[name].reshape(spikes.shape)
             changed[name] = (int((integer != spikes).sum()), spikes.size)
@@ -67,4 +75,6 @@ def measure(
         operations={name: total / count for name, total in operations.items()},
         rates={name: total / count for name, total in rates.items()},
         changed=changed,
+        logit_error=logit_error,
+        decided=decided,
     )

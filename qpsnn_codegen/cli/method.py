@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
+from qpsnn_codegen.cli.zoo import architecture
 from qpsnn_codegen.errors import OutputError, UsageError
 
 if TYPE_CHECKING:
@@ -65,13 +66,16 @@ _training_options = _options(
 Examples:
   qpsnn-codegen train --data digits --bits 4 -o digits.pt
   qpsnn-codegen train --data digits --bits 2 --layout 24,M,48,48,M --seed 3 -o digits_2bit.pt
+  qpsnn-codegen train --data digits --arch micro_resnet --width 2 -o residual.pt
   qpsnn-codegen train --data mnist:mnist.npz --epochs 10 --state run.state --resume -o mnist.pt
 
 \b
 Then: qpsnn-codegen prune digits.pt --data digits --ratio 0.5 -o half.pt
 """
 )
-@click.option("--arch", default="cnn", show_default=True, help="cnn, mlp, vgg16 or resnet.")
+@click.option("--arch", help="Architecture: `qpsnn-codegen zoo` lists them. [default: cnn]")
+@click.option("--preset", help="Architecture and T of a row of the paper's tables, likewise; unpruned.")
+@click.option("--width", type=float, default=1.0, show_default=True, help="Factor on all channel counts.")
 @click.option("--layout", help="cnn: widths of the 3×3 convs, M for a max-pool. [default: 16,M,32,M,32]")
 @click.option("--hidden", help="mlp: widths of the hidden layers. [default: 128]")
 @click.option("--bits", type=int, default=4, show_default=True, help="Of the inner weights: 8, 4 or 2.")
@@ -82,18 +86,20 @@ Then: qpsnn-codegen prune digits.pt --data digits --ratio 0.5 -o half.pt
     show_default=True,
     help="Scale of the weights: ReScaW's three, or none.",
 )
-@click.option("--timesteps", "-T", type=int, default=4, show_default=True, help="T, 1 to 4096.")
+@click.option("--timesteps", "-T", type=int, help="T, 1 to 4096. [default: the architecture's]")
 @click.option("--epochs", type=int, default=120, show_default=True, help="Passes over the training images.")
 @click.option("--lr", "learning_rate", type=float, default=1e-2, show_default=True, help="At the start.")
 @_training_options
 def train(
     *,
-    arch: str,
+    arch: str | None,
+    preset: str | None,
+    width: float,
     layout: str | None,
     hidden: str | None,
     bits: int,
     gamma: str,
-    timesteps: int,
+    timesteps: int | None,
     data: str,
     out: Path,
     force: bool,
@@ -113,17 +119,19 @@ def train(
     dataset = _open(data, threads)
     from qpsnn_codegen.nn.zoo import build  # noqa: PLC0415
 
-    extra: dict[str, Any] = {}
+    # Classes and input are the data's; a preset has its own only as the paper's.
+    name, _ = architecture(arch, preset)
+    extra: dict[str, Any] = {} if timesteps is None else {"timesteps": timesteps}
     if layout is not None:
         extra["layout"] = tuple(_width(entry, "--layout") for entry in layout.split(","))
     if hidden is not None:
         extra["hidden"] = tuple(_width(entry, "--hidden", pools=False) for entry in hidden.split(","))
     model = build(
-        arch,
+        name,
         seed=options.seed,
         bits=bits,
         gamma=gamma,
-        timesteps=timesteps,
+        width=width,
         classes=len(dataset.class_names),
         class_names=dataset.class_names,
         input_shape=dataset.shape,

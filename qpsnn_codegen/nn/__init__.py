@@ -12,17 +12,20 @@ from qpsnn_codegen.nn.quantizers import Quantizer, rescaw, symmetric, vanilla
 from qpsnn_codegen.nn.schema import Node
 from qpsnn_codegen.nn.training import Epoch, TrainingOptions, evaluate, predict, train, training_record
 from qpsnn_codegen.nn.zoo import ARCHITECTURES, build
+from qpsnn_codegen.nn.zoo_presets import PRESETS, Preset, find_preset
 
 __all__ = [
     "ARCHITECTURES",
     "IF",
     "LIF",
+    "PRESETS",
     "Checkpoint",
     "Dataset",
     "Epoch",
     "InputSpec",
     "LeakyIntegrator",
     "Node",
+    "Preset",
     "PruningReport",
     "QuantConv2d",
     "QuantLinear",
@@ -35,6 +38,7 @@ __all__ = [
     "conv_scores",
     "digits",
     "evaluate",
+    "find_preset",
     "from_npz",
     "load",
     "mnist",
