@@ -49,6 +49,13 @@ _training_options = _options(
     click.option("--rotate", type=float, default=12.0, show_default=True, help="Turn them: degrees."),
     click.option("--zoom", type=float, default=0.15, show_default=True, help="Scale them: fraction."),
     click.option("--smoothing", type=float, default=0.05, show_default=True, help="Label smoothing."),
+    click.option(
+        "--spike-penalty",
+        type=float,
+        default=0.0,
+        show_default=True,
+        help="Weight in the loss of synaptic operations relative to dense: saves spikes, and so instructions.",
+    ),
     click.option("--seed", type=int, default=0, show_default=True, help="Of all that is random."),
     click.option(
         "--state",
@@ -320,7 +327,11 @@ def _run(
 
         def show(epoch: Epoch) -> None:
             bar.update(epoch.number - bar.n)
-            bar.set_postfix(loss=f"{epoch.loss:.4f}", train=f"{100 * epoch.accuracy:.1f} %")
+            bar.set_postfix(
+                loss=f"{epoch.loss:.4f}",
+                train=f"{100 * epoch.accuracy:.1f} %",
+                operations=f"{100 * epoch.operations:.1f} %",
+            )
 
         history = training.train(model, dataset, options, progress=show, state=state, resume=resume)
     accuracy = training.evaluate(model, dataset)

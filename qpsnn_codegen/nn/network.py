@@ -170,6 +170,21 @@ def _per_channel(name: str, values: Sequence[float] | None, channels: int) -> tu
 
 
 @contextmanager
+def inference(model: nn.Module) -> Iterator[None]:
+    """Evaluation mode without gradients inside the context; every module's mode is restored, and stored codes kept."""
+    training = [module for module in model.modules() if module.training]
+    for module in training:
+        module.training = False
+    try:
+        with torch.no_grad():
+            yield
+    finally:
+        # Setting the flags, not train(): that would drop stored codes.
+        for module in training:
+            module.training = True
+
+
+@contextmanager
 def record_spikes(model: SpikingNetwork) -> Iterator[dict[str, Tensor]]:
     """Collect every neuron's spikes during forwards inside the context.
 

@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 
 from qpsnn_codegen.errors import UsageError
-from qpsnn_codegen.nn.network import SpikingNetwork, record_potentials, record_spikes
+from qpsnn_codegen.nn.network import SpikingNetwork, inference, record_potentials, record_spikes
 from qpsnn_codegen.nn.schema import Node, Shape, check_nodes
 from qpsnn_codegen.nn.structure import GraphBody, tensors_of
 
@@ -97,19 +97,12 @@ def conv_scores(
     score, record = _CRITERIA[criterion]
     neurons = {conv: neuron for conv, neuron in _neuron_behind(model.nodes()).items() if neuron}
     totals: dict[str, Tensor] = {}
-    training = [module for module in model.modules() if module.training]
-    for module in training:
-        module.training = False
-    try:
-        with record(model) as recorded, torch.no_grad():  # type: ignore[attr-defined]
-            for part in images.split(batch):
-                model(part)
-                for conv, neuron in neurons.items():
-                    weighted = score(recorded[neuron]) * len(part)
-                    totals[conv] = totals[conv] + weighted if conv in totals else weighted
-    finally:
-        for module in training:
-            module.training = True
+    with inference(model), record(model) as recorded:  # type: ignore[attr-defined]
+        for part in images.split(batch):
+            model(part)
+            for conv, neuron in neurons.items():
+                weighted = score(recorded[neuron]) * len(part)
+                totals[conv] = totals[conv] + weighted if conv in totals else weighted
     return {conv: total / len(images) for conv, total in totals.items()}
 
 

@@ -22,7 +22,8 @@ from torch.nn import functional
 from qpsnn_codegen.errors import DataError, ModelFileError, UsageError
 from qpsnn_codegen.files import atomic_file
 from qpsnn_codegen.nn.datasets import Bytes, Dataset, Labels
-from qpsnn_codegen.nn.network import SpikingNetwork
+from qpsnn_codegen.nn.economy import Operations, count_operations
+from qpsnn_codegen.nn.network import SpikingNetwork, inference
 
 OptimizerName = Literal["adam", "sgd"]
 STATE_FORMAT = "qpsnn-training"
@@ -42,6 +43,8 @@ class TrainingOptions:
         rotate: and turned by up to this many degrees.
         zoom: and scaled by up to this fraction, up or down, each axis for itself.
         smoothing: label smoothing of the cross-entropy, 0 to below 1.
+        spike_penalty: weight of a second term of the loss, the synaptic operations relative to dense
+            (:mod:`qpsnn_codegen.nn.economy`); about 1 to 10 saves spikes, 0 leaves them alone.
         seed: of shuffling and shifting.
 
     Raises:
@@ -57,6 +60,7 @@ class TrainingOptions:
     rotate: float = 0.0
     zoom: float = 0.0
     smoothing: float = 0.0
+    spike_penalty: float = 0.0
     seed: int = 0
 
     def __post_init__(self) -> None:
@@ -76,6 +80,7 @@ class TrainingOptions:
             ("rotate", self.rotate, math.inf),
             ("zoom", self.zoom, 1.0),
             ("smoothing", self.smoothing, 1.0),
+            ("spike_penalty", self.spike_penalty, math.inf),
         ):
             if not 0.0 <= number < limit:
                 raise UsageError(name, f"it is {number!r}", f"give a number from 0 to below {limit:g}")
@@ -85,11 +90,20 @@ class TrainingOptions:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Epoch:
-    """What one epoch gave: number from 1, mean training loss, training accuracy in [0, 1], learning rate."""
+    """What one epoch gave, on the training images as they were shown.
+
+    Attributes:
+        number: from 1.
+        loss: mean, the penalty on spikes included.
+        accuracy: in [0, 1].
+        operations: mean synaptic operations relative to dense, in [0, 1].
+        learning_rate: of this epoch.
+    """
 
     number: int
     loss: float
     accuracy: float
+    operations: float
     learning_rate: float
 
 
@@ -163,21 +177,22 @@ def train(
     model.train()
     if resume and state is not None and Path(state).exists():
         history = _restore(Path(state), model, optimizer, generator, options)
-    for number in range(len(history) + 1, options.epochs + 1):
-        if stop_after is not None and number > stop_after:
-            break
-        rate = options.learning_rate * (1.0 + math.cos(math.pi * (number - 1) / options.epochs)) / 2.0
-        for group in optimizer.param_groups:
-            group["lr"] = rate
-        loss, accuracy = _one_epoch(model, optimizer, images, labels, generator, options)
-        if not math.isfinite(loss):
-            raise DataError(data.name, f"the loss is not finite in epoch {number}", "lower the learning rate")
-        epoch = Epoch(number=number, loss=loss, accuracy=accuracy, learning_rate=rate)
-        history.append(epoch)
-        if state is not None:
-            _store(Path(state), model, optimizer, generator, options, history)
-        if progress is not None:
-            progress(epoch)
+    with count_operations(model) as counted:
+        for number in range(len(history) + 1, options.epochs + 1):
+            if stop_after is not None and number > stop_after:
+                break
+            rate = options.learning_rate * (1.0 + math.cos(math.pi * (number - 1) / options.epochs)) / 2.0
+            for group in optimizer.param_groups:
+                group["lr"] = rate
+            loss, accuracy, operations = _one_epoch(model, optimizer, counted, images, labels, generator, options)
+            if not math.isfinite(loss):
+                raise DataError(data.name, f"the loss is not finite in epoch {number}", "lower the learning rate")
+            epoch = Epoch(number=number, loss=loss, accuracy=accuracy, operations=operations, learning_rate=rate)
+            history.append(epoch)
+            if state is not None:
+                _store(Path(state), model, optimizer, generator, options, history)
+            if progress is not None:
+                progress(epoch)
     model.freeze()
     return history
 
@@ -190,17 +205,9 @@ def evaluate(model: SpikingNetwork, data: Dataset, *, batch: int = 256) -> float
 
 def predict(model: SpikingNetwork, images: Bytes, *, batch: int = 256) -> Labels:
     """Class of each raw image uint8 [N, C, H, W], as int64 [N]: the first maximum of the logits."""
-    frozen = [module for module in model.modules() if module.training]
-    for module in frozen:
-        module.training = False
-    try:
-        with torch.no_grad():
-            parts = torch.from_numpy(images.copy()).split(batch)
-            return torch.cat([model(part).argmax(1) for part in parts]).numpy()
-    finally:
-        # Setting the flags, not train(): that would drop stored codes.
-        for module in frozen:
-            module.training = True
+    with inference(model):
+        parts = torch.from_numpy(images.copy()).split(batch)
+        return torch.cat([model(part).argmax(1) for part in parts]).numpy()
 
 
 def _optimizer(model: nn.Module, options: TrainingOptions) -> torch.optim.Optimizer:
@@ -214,13 +221,14 @@ def _optimizer(model: nn.Module, options: TrainingOptions) -> torch.optim.Optimi
 def _one_epoch(
     model: SpikingNetwork,
     optimizer: torch.optim.Optimizer,
+    counted: Operations,
     images: Tensor,
     labels: Tensor,
     generator: torch.Generator,
     options: TrainingOptions,
-) -> tuple[float, float]:
+) -> tuple[float, float, float]:
     order = torch.randperm(len(images), generator=generator)
-    total = 0.0
+    total = spent = 0.0
     right = seen = 0
     for indices in order.split(options.batch):
         if len(indices) < 2:
@@ -228,13 +236,17 @@ def _one_epoch(
         inputs, targets = jittered(images[indices], options, generator), labels[indices]
         logits = model(inputs)
         loss = functional.cross_entropy(logits, targets, label_smoothing=options.smoothing)
+        share = counted.share()
+        if options.spike_penalty > 0.0:
+            loss = loss + options.spike_penalty * share
         optimizer.zero_grad(set_to_none=True)
         loss.backward()
         optimizer.step()
         total += loss.item() * len(indices)
+        spent += share.item() * len(indices)
         right += int((logits.argmax(1) == targets).sum())
         seen += len(indices)
-    return total / seen, right / seen
+    return total / seen, right / seen, spent / seen
 
 
 def jittered(images: Tensor, options: TrainingOptions, generator: torch.Generator) -> Tensor:
