@@ -10,7 +10,9 @@ from qpsnn_codegen.nn.neurons import IF, LIF, LeakyIntegrator, Readout
 from qpsnn_codegen.nn.pruning import PruningReport, conv_scores, prune, sca_scores, svs_scores
 from qpsnn_codegen.nn.quantizers import Quantizer, rescaw, symmetric, vanilla
 from qpsnn_codegen.nn.schema import Node
-from qpsnn_codegen.nn.training import Epoch, TrainingOptions, evaluate, predict, train, training_record
+from qpsnn_codegen.nn.training import evaluate, predict, train, training_record
+from qpsnn_codegen.nn.training_options import TrainingOptions
+from qpsnn_codegen.nn.training_state import Epoch
 from qpsnn_codegen.nn.zoo import ARCHITECTURES, build
 
 __all__ = [

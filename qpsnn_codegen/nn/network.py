@@ -129,6 +129,9 @@ class SpikingNetwork(nn.Module):
     def dtype(self) -> torch.dtype:
         return next((parameter.dtype for parameter in self.parameters()), torch.get_default_dtype())
 
+    def device(self) -> torch.device:
+        return next((parameter.device for parameter in self.parameters()), torch.device("cpu"))
+
     def normalize(self, raw: Tensor) -> Tensor:
         """x = (p/divisor - mean)/std along the third axis from the end, in the module's dtype."""
         x = raw.to(self.dtype()) / self.divisor
