@@ -204,6 +204,10 @@ def _width(entry: str, option: str, *, pools: bool = True) -> int | str:
     return width
 
 
+_WORTH_SAYING = 20.0
+"""Seconds of training below which nobody has to be told how long it will take."""
+
+
 def _run(model: SpikingNetwork, dataset: Dataset, job: _Job) -> None:
     import torch  # noqa: PLC0415
 
@@ -217,7 +221,7 @@ def _run(model: SpikingNetwork, dataset: Dataset, job: _Job) -> None:
         model.to(device)
 
         def announce(seconds: float, epochs: int) -> None:
-            if team.leads:
+            if team.leads and seconds * epochs >= _WORTH_SAYING:
                 click.echo(f"about {_duration(seconds)} per epoch, {_duration(seconds * epochs)} for {epochs} epochs")
 
         with _epochs(options.epochs, show=team.leads) as progress:
