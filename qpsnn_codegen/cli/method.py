@@ -42,6 +42,7 @@ _training_options = command_options(
         show_default=True,
         help="Weight in the loss of synaptic operations relative to dense: saves spikes, and so instructions.",
     ),
+    click.option("--float-weights", is_flag=True, help="Do not quantize while training; only what is written."),
     click.option("--seed", type=int, default=0, show_default=True, help="Of all that is random."),
     click.option(
         "--state",
@@ -166,13 +167,14 @@ class _Job:
     resume: bool
     log: Path | None
     device: str
+    float_weights: bool
 
 
 def _job(settings: dict[str, Any]) -> _Job:
     """Take the options of :data:`_training_options` apart, and refuse what could not be written later."""
     from qpsnn_codegen.nn.training_options import TrainingOptions  # noqa: PLC0415
 
-    own = {name: settings.pop(name) for name in ("out", "force", "state", "resume", "log", "device")}
+    own = {name: settings.pop(name) for name in ("out", "force", "state", "resume", "log", "device", "float_weights")}
     job = _Job(options=TrainingOptions(**settings), **own)
     check_output(job.out, job.force)
     if job.resume and job.state is None:
@@ -211,7 +213,7 @@ _WORTH_SAYING = 20.0
 def _run(model: SpikingNetwork, dataset: Dataset, job: _Job) -> None:
     import torch  # noqa: PLC0415
 
-    from qpsnn_codegen.nn import checkpoint, training  # noqa: PLC0415
+    from qpsnn_codegen.nn import checkpoint, layers, training  # noqa: PLC0415
     from qpsnn_codegen.nn.distributed import torchrun_team  # noqa: PLC0415
 
     if job.device == "cuda" and not torch.cuda.is_available():
@@ -224,7 +226,7 @@ def _run(model: SpikingNetwork, dataset: Dataset, job: _Job) -> None:
             if team.leads and seconds * epochs >= _WORTH_SAYING:
                 click.echo(f"about {_duration(seconds)} per epoch, {_duration(seconds * epochs)} for {epochs} epochs")
 
-        with _epochs(options.epochs, show=team.leads) as progress:
+        with layers.float_weights(model, job.float_weights), _epochs(options.epochs, show=team.leads) as progress:
             history = training.train(
                 model,
                 dataset,
