@@ -65,7 +65,7 @@ def open_cifar100(source: Source) -> Dataset:
 def _open(source: Source, edition: _Edition) -> Dataset:
     path = source.file
     if path.is_file():
-        return assemble(path, four_arrays(path), edition.class_names)
+        return assemble(path, four_arrays(path), edition.class_names, name=edition.name)
     forms: tuple[tuple[str, Callable[[Path, _Edition], _Part]], ...] = (
         ("{}", _python_batch),
         ("{}.bin", _binary_batch),
@@ -84,7 +84,7 @@ def _open(source: Source, edition: _Edition) -> Dataset:
             found = read_npz(file, "give an npz with " + ", ".join(names))
             need(file, found, names)
             arrays |= {name: found[name] for name in names}
-        return assemble(path, arrays, edition.class_names)
+        return assemble(path, arrays, edition.class_names, name=edition.name)
     raise DataError(
         str(path),
         f"no {edition.test}, {edition.test}.bin or {edition.name}_test.npz is there",
@@ -105,7 +105,7 @@ def _joined(path: Path, edition: _Edition, train: Iterable[_Part], test: _Part) 
         "x_test": test[0],
         "y_test": test[1],
     }
-    return assemble(path, arrays, edition.class_names)
+    return assemble(path, arrays, edition.class_names, name=edition.name)
 
 
 def _python_batch(path: Path, edition: _Edition) -> _Part:

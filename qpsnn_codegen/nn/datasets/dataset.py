@@ -102,6 +102,7 @@ def assemble(
     arrays: Mapping[str, npt.NDArray[Any]],
     names: tuple[str, ...],
     *,
+    name: str | None = None,
     divisor: float = 255.0,
     max_value: int = 255,
 ) -> Dataset:
@@ -111,8 +112,10 @@ def assemble(
     order, so that the first few are a fair sample of all.
 
     Args:
-        path: of the file or folder, whose name the data set gets.
+        path: of the file or folder.
         arrays: uint8 [N, H, W], [N, C, H, W] or [N, T, C, H, W], and integers [N].
+        names: of the classes.
+        name: of the data set; the file's by default.
 
     Raises:
         DataError: arrays of another kind.
@@ -135,7 +138,7 @@ def assemble(
     if order is not None and len(order) == len(images["train"]):
         images["train"], labels["train"] = images["train"][order], labels["train"][order]
     return Dataset(
-        name=path.name,
+        name=name or path.name,
         train_images=images["train"],
         train_labels=labels["train"],
         test_images=images["test"],
