@@ -102,9 +102,11 @@ def table(results: list[Result]) -> list[str]:
             float(np.mean(values)) for values in zip(*map(_figures, row), strict=True)
         )
         low, high = min(r.accuracy for r in row), max(r.accuracy for r in row)
+        # Adding zero turns a rounded -0.0 around.
+        points = round(100 * (accuracy - base[0]), 2) + 0.0
         lines.append(
             f"| {penalty:g} | {100 * accuracy:.2f} % ({100 * low:.2f} to {100 * high:.2f}) "
-            f"| {100 * (accuracy - base[0]):+.2f} | {operations:,.0f} | {100 * operations / row[0].dense:.1f} % "
+            f"| {points:+.2f} | {operations:,.0f} | {100 * operations / row[0].dense:.1f} % "
             f"| {100 * (1 - operations / base[1]):.0f} % | {instructions:,.0f} "
             f"| {100 * (1 - instructions / base[2]):.0f} % |"
         )
