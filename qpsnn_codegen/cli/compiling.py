@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import click
 
 from qpsnn_codegen.arrays import read_inputs
+from qpsnn_codegen.cli.inputs import names_dataset
 from qpsnn_codegen.cli.loading import load_model, load_options
 from qpsnn_codegen.cli.progress import status_line
 from qpsnn_codegen.emit.folder import check_destination
@@ -51,7 +52,7 @@ calibrated, and what is proven of its spikes.
 @click.option(
     "--calibrate",
     metavar="DATA",
-    help="Count spikes on raw inputs: an .npy or .npz file, digits, or mnist:PATH.",
+    help="Count spikes on raw inputs: an .npy or .npz file, digits, or KIND:PATH as for train.",
 )
 @click.option("--samples", type=click.IntRange(1), default=256, show_default=True, help="Of --calibrate to use.")
 @click.option(
@@ -195,7 +196,7 @@ def _counter(say: Callable[[str], None], total: int) -> Callable[[int], None]:
 
 def calibration_inputs(source: str, network: Network) -> NDArray[Any]:
     """Raw inputs from a file, or the training images of a named data set."""
-    if Path(source).suffix in {".npy", ".npz"} and ":" not in source:
+    if Path(source).suffix in {".npy", ".npz"} and not names_dataset(source):
         return read_inputs(Path(source), _input_shape(network))
     from qpsnn_codegen.nn.datasets import open_dataset  # noqa: PLC0415 - imports torch
 

@@ -11,6 +11,7 @@ from qpsnn_codegen.arrays import read_inputs
 from qpsnn_codegen.cli.device import device_options, verify_on_device
 from qpsnn_codegen.cli.inputs import named_inputs
 from qpsnn_codegen.cli.loading import load_model, load_options
+from qpsnn_codegen.cli.making import DATA_HELP
 from qpsnn_codegen.cli.progress import progress_bar, status_line
 from qpsnn_codegen.errors import OutputError, UsageError
 from qpsnn_codegen.files import atomic_file
@@ -73,7 +74,7 @@ Exit code 0: everything equal. 1: the first difference is shown.
 """,
 )
 @click.argument("folder", type=click.Path(path_type=Path))
-@click.option("--inputs", help="More inputs, compared first: .npy, .npz, digits, or mnist:PATH.")
+@click.option("--inputs", help="More inputs, compared first: .npy, .npz, digits, or KIND:PATH as for train.")
 @click.option("--limit", type=click.IntRange(1), help="Compare only the first inputs.")
 @click.option("--cc", help="C compiler: gcc, clang or a path. [default: gcc]")
 @click.option("--sanitize", is_flag=True, help="Build with AddressSanitizer and UndefinedBehaviorSanitizer.")
@@ -134,7 +135,7 @@ Exit code 1 if the C differs from the integer reference in any spike or logit.
 """,
 )
 @click.argument("model", type=click.Path(path_type=Path))
-@click.option("--data", required=True, help="digits, mnist:PATH (npz, or folder of idx files) or npz:PATH.")
+@click.option("--data", required=True, help=DATA_HELP)
 @click.option("--limit", type=click.IntRange(1), help="Use only the first held-out images.")
 @click.option("--cc", default="gcc", show_default=True, help="C compiler: gcc, clang or a path.")
 @load_options
