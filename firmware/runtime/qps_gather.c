@@ -9,14 +9,20 @@
 static inline uint16_t *qps_list_word(uint32_t word, uint32_t base, uint16_t *list)
 {
 #if defined(__ARM_FEATURE_CLZ) && defined(__thumb2__)
-    if (word != 0U) {
-        __asm("rbit %0, %0" : "+r"(word));
-        do {
-            const uint32_t channel = (uint32_t)__builtin_clz(word);
-            word &= ~(UINT32_C(0x80000000) >> channel);
-            *list++ = (uint16_t)(base + channel);
-        } while (word != 0U);
-    }
+    /* As a whole, so that no register is missing; from the last channel to the first, which the sum does not mind. */
+    uint32_t channel, bit;
+    __asm volatile("cbz %[word], 2f\n"
+                   "1:\n\t"
+                   "clz %[channel], %[word]\n\t"
+                   "lsr %[bit], %[top], %[channel]\n\t"
+                   "sub %[channel], %[last], %[channel]\n\t"
+                   "strh %[channel], [%[list]], #2\n\t"
+                   "bics %[word], %[word], %[bit]\n\t"
+                   "bne 1b\n"
+                   "2:"
+                   : [word] "+l"(word), [list] "+r"(list), [channel] "=&r"(channel), [bit] "=&r"(bit)
+                   : [top] "r"(UINT32_C(0x80000000)), [last] "r"(base + 31U)
+                   : "cc", "memory");
 #elif defined(__GNUC__) && !QPS_NARROW_CORE
     while (word != 0U) {
         *list++ = (uint16_t)(base + (uint32_t)__builtin_ctz(word));
@@ -52,32 +58,41 @@ static inline uint32_t qps_load_rest(const uint8_t *bytes, uint32_t count)
     return word;
 }
 
-/* Append the events of one column of taps: tap is the first one, row its row of weights. A word is begun with the list at
- * limit at most; returns NULL if it was beyond. */
-QPS_ALONE static uint16_t *qps_list_column(const qps_gather_t *gather, const uint8_t *tap, uint32_t t, uint32_t row,
-                                           uint16_t *list, const uint16_t *limit)
+/* A column of taps. */
+typedef struct {
+    const uint8_t *tap; /* the first one */
+    const uint8_t *end; /* of its frame */
+    uint32_t row;       /* of weights, of the first tap */
+} qps_taps_column_t;
+
+/* Append the events of a column. A word is begun with the list at limit at most; returns NULL if it was beyond. */
+static inline uint16_t *qps_list_column(const qps_gather_t *gather, const qps_taps_column_t *column, uint16_t *list,
+                                        const uint16_t *limit)
 {
-    const uint8_t *const end = gather->end + t * gather->frame;
     const uint32_t pixel = gather->pixel;
     const uint32_t channels = gather->map->channels;
+    const uint8_t *tap = column->tap;
+    uint32_t row = column->row;
     for (uint32_t rows = gather->rows; rows > 0U; rows--, row += channels) {
+        const uint8_t *const end = tap + (pixel & ~UINT32_C(3));
         uint32_t base = row;
-        uint32_t left = pixel;
-        for (; left >= 4U; left -= 4U, tap += 4, base += QPS_WORD_EVENTS) {
+        while (tap != end) {
             if (list > limit) {
                 return NULL;
             }
             list = qps_list_word(qps_load_four(tap, pixel % 4U == 0U), base, list);
+            tap += 4;
+            base += QPS_WORD_EVENTS;
         }
-        if (left > 0U) {
+        if (pixel % 4U != 0U) {
             if (list > limit) {
                 return NULL;
             }
-            list = qps_list_word(qps_load_rest(tap, left), base, list);
-            tap += left;
+            list = qps_list_word(qps_load_rest(tap, pixel % 4U), base, list);
+            tap += pixel % 4U;
         }
         tap += gather->down;
-        if (tap >= end) {
+        if (tap >= column->end) {
             tap -= gather->frame;
         }
     }
@@ -111,31 +126,43 @@ void qps_gather_begin(qps_gather_t *gather, const qps_map_t *map, const qps_wind
     }
 }
 
-/* Append a column, padding included, to the list of a timestep; returns 0 where there is no room. */
-static int qps_keep_column(qps_gather_t *gather, uint32_t column, uint32_t t)
+/* Append a column, padding included, to the lists of some timesteps; returns 0 where there is no room. */
+static int qps_keep_column(qps_gather_t *gather, uint32_t column, uint32_t steps)
 {
     const uint32_t x = column - gather->window->padding_width;
-    uint16_t *end = gather->steps[t].end;
-    if (x < gather->map->width) {
-        uint16_t *const list = gather->area + t * gather->slot;
-        const uint16_t *const limit = list + gather->slot - QPS_WORD_EVENTS;
-        const uint8_t *const tap = gather->line + t * gather->frame + x * gather->pixel;
-        const uint32_t row = column * gather->window->kernel_height * gather->map->channels + gather->row;
-        end = qps_list_column(gather, tap, t, row, end, limit);
+    const uint32_t place = column % QPS_GATHER_COLUMNS;
+    uint16_t *area = gather->area;
+    qps_taps_column_t taps;
+    if (x >= gather->map->width) {
+        for (uint32_t t = 0U; t < steps; t++) {
+            gather->steps[t].counts[place] = 0U;
+        }
+        return 1;
+    }
+    taps.tap = gather->line + x * gather->pixel;
+    taps.end = gather->end;
+    taps.row = column * gather->window->kernel_height * gather->map->channels + gather->row;
+    for (uint32_t t = 0U; t < steps; t++) {
+        const uint16_t *const limit = area + gather->slot - QPS_WORD_EVENTS;
+        uint16_t *const begin = gather->steps[t].end;
+        uint16_t *end = qps_list_column(gather, &taps, begin, limit);
+        gather->steps[t].counts[place] = (uint16_t)(end - begin);
         if (end == NULL) {
             /* Once more, behind a list that is moved to its beginning. */
-            const size_t kept = (size_t)(gather->steps[t].end - gather->steps[t].begin);
-            memmove(list, gather->steps[t].begin, kept * sizeof *list);
-            gather->steps[t].begin = list;
-            gather->steps[t].end = list + kept;
-            end = qps_list_column(gather, tap, t, row, list + kept, limit);
+            const size_t kept = (size_t)(begin - gather->steps[t].begin);
+            memmove(area, gather->steps[t].begin, kept * sizeof *area);
+            gather->steps[t].begin = area;
+            end = qps_list_column(gather, &taps, area + kept, limit);
             if (end == NULL) {
                 return 0;
             }
+            gather->steps[t].counts[place] = (uint16_t)(end - (area + kept));
         }
+        gather->steps[t].end = end;
+        area += gather->slot;
+        taps.tap += gather->frame;
+        taps.end += gather->frame;
     }
-    gather->steps[t].counts[column % QPS_GATHER_COLUMNS] = (uint16_t)(end - gather->steps[t].end);
-    gather->steps[t].end = end;
     return 1;
 }
 
@@ -144,37 +171,38 @@ int qps_gather_next(qps_gather_t *gather, uint32_t x, uint32_t steps)
     if (gather->next == QPS_NO_COLUMN) {
         return 0;
     }
-    for (uint32_t t = 0U; t < steps; t++) {
-        if (x > 0U) {
+    if (x > 0U) {
+        for (uint32_t t = 0U; t < steps; t++) {
             gather->steps[t].begin += gather->steps[t].counts[(x - 1U) % QPS_GATHER_COLUMNS];
         }
-        for (uint32_t column = gather->next; column < x + gather->window->kernel_width; column++) {
-            if (!qps_keep_column(gather, column, t)) {
-                gather->next = QPS_NO_COLUMN;
-                return 0;
-            }
+    }
+    for (; gather->next < x + gather->window->kernel_width; gather->next++) {
+        if (!qps_keep_column(gather, gather->next, steps)) {
+            gather->next = QPS_NO_COLUMN;
+            return 0;
         }
     }
-    gather->next = x + gather->window->kernel_width;
     return 1;
 }
 
 qps_list_t qps_gather_window(const qps_gather_t *gather, uint32_t x, uint32_t t)
 {
     const qps_window_t *const window = gather->window;
-    const qps_taps_t taps = qps_columns(window, x, gather->map->width);
+    const qps_taps_t columns = qps_columns(window, x, gather->map->width);
     const uint32_t rows = window->kernel_height * (uint32_t)gather->map->channels;
-    const uint32_t first = (uint32_t)(taps.origin + (int32_t)(taps.first * window->dilation_width));
-    const uint8_t *tap = gather->line + t * gather->frame + first * gather->pixel;
-    uint32_t row = taps.first * rows + gather->row;
+    const uint32_t first = (uint32_t)(columns.origin + (int32_t)(columns.first * window->dilation_width));
+    qps_list_t result = {gather->area, 0U, 0U};
     uint16_t *list = gather->area;
-    for (uint32_t kx = taps.first; kx < taps.last; kx++, row += rows) {
+    qps_taps_column_t taps;
+    taps.tap = gather->line + t * gather->frame + first * gather->pixel;
+    taps.end = gather->end + t * gather->frame;
+    taps.row = columns.first * rows + gather->row;
+    for (uint32_t kx = columns.first; kx < columns.last; kx++) {
         /* There is room for all rows. */
-        list = qps_list_column(gather, tap, t, row, list, list + rows);
-        tap += window->dilation_width * gather->pixel;
+        list = qps_list_column(gather, &taps, list, list + rows);
+        taps.tap += window->dilation_width * gather->pixel;
+        taps.row += rows;
     }
-    {
-        const qps_list_t result = {gather->area, (uint32_t)(list - gather->area), 0U};
-        return result;
-    }
+    result.count = (uint32_t)(list - gather->area);
+    return result;
 }

@@ -223,15 +223,23 @@ C_MUTANTS: tuple[CMutant, ...] = (
         "qps_events.c",
         (
             "row of the second word",
-            "list = qps_list_word(*word++, base, list);\n        base += 32U;",
-            "list = qps_list_word(*word++, base, list);\n        base += 31U;",
+            "tap += 4;\n        base += 32U;\n    } while",
+            "tap += 4;\n        base += 31U;\n    } while",
         ),
-        ("row of the second word of bytes", "tap += 4;\n        base += 32U;", "tap += 4;\n        base += 31U;"),
-        ("second word of bytes the first", "tap += 4;", "tap += 0;"),
+        (
+            "row of the second word of bytes",
+            "tap += 4;\n        base += 32U;\n    }\n",
+            "tap += 4;\n        base += 31U;\n    }\n",
+        ),
+        (
+            "second word of bytes the first",
+            "tap += 4;\n        base += 32U;\n    }\n",
+            "tap += 0;\n        base += 32U;\n    }\n",
+        ),
         ("second byte left out", "if (bytes > 1U)", "if (bytes > 2U)"),
         ("third byte left out", "if (bytes > 2U)", "if (bytes > 3U)"),
         ("bytes beyond the last word", "for (; bytes >= 4U; bytes -= 4U)", "for (; bytes > 4U; bytes -= 4U)"),
-        ("second word left out", "while (word != end);", "while (word == NULL);"),
+        ("second word left out", "while (tap != end);", "while (tap == NULL);"),
         (
             "rows of weights by height",
             "taps.first * layer->window.kernel_width",

@@ -66,7 +66,7 @@ MUTANTS = {
         *("most < lif->packed_limit", "most < lif->packed_limit + 2U"),
     ),
     "words of a row exchanged": (THUMB2, "additions", "qps_lanes.h", "ldrd %0, %1, %2", "ldrd %1, %0, %2"),
-    "spikes from the wrong end": (THUMB2, "bytes", "qps_events.c", "rbit %0, %0", "rev %0, %0"),
+    "spikes of the next channel": (THUMB2, "bytes", "qps_events.c", "(base + 31U)", "(base + 32U)"),
     "upper product of the lower code": (
         THUMB1,
         "bytes",
