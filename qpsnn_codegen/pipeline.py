@@ -17,7 +17,7 @@ from qpsnn_codegen.emit.folder import write_folder
 from qpsnn_codegen.emit.golden import make_golden
 from qpsnn_codegen.emit.ports import port_files
 from qpsnn_codegen.emit.render import render
-from qpsnn_codegen.errors import DataError, UsageError
+from qpsnn_codegen.errors import DataError
 from qpsnn_codegen.footprint import external_weights, needs_of
 from qpsnn_codegen.integer_network import IntegerNetwork, check_integer_network
 from qpsnn_codegen.kinds.real_weights import rounding_of
