@@ -2,10 +2,10 @@
 
 BIN := .venv/bin
 PYTEST := $(BIN)/python -m pytest -n 2
-C_FILES := $(wildcard firmware/*/*.[ch] firmware/ports/*/*.[ch] host_tests/*/*.[ch])
+C_FILES := $(wildcard firmware/*/*.[ch] firmware/ports/*/*.[ch] host_tests/*/*.[ch] benchmarks/*.c)
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test test-quick check format goldens code-sizes clean
+.PHONY: help setup demo test test-quick check format goldens code-sizes kernel-costs clean
 .DELETE_ON_ERROR:
 
 help: ## list these targets
@@ -37,6 +37,9 @@ goldens: .venv/.setup ## write the checked-in C of the tiny models anew and show
 
 code-sizes: .venv/.setup-test ## measure what arm-none-eabi-gcc makes of every kernel, after changes of firmware/
 	$(BIN)/python benchmarks/code_size.py
+
+kernel-costs: .venv/.setup-test ## measure what kernels take on every emulated core, after changes of firmware/runtime/
+	$(BIN)/python benchmarks/kernel_costs.py
 
 clean: ## remove caches and build leftovers (.venv stays)
 	rm -rf build dist out .hypothesis .mypy_cache .pytest_cache .ruff_cache

@@ -1,111 +1,157 @@
-"""Instructions, flash and RAM of the benchmark networks on emulated cores, beside int8 networks of the same shapes.
+"""Instructions, flash and RAM of the benchmark networks on emulated cores, beside CMSIS-NN's of the same shapes.
 
-python benchmarks/cores.py [network ...]        A to E; all by default. Prints the table that docs/performance.md holds.
+python benchmarks/cores.py [A ... E] [mnist.npz]        all networks by default, and digits of scikit-learn's.
+Prints tables that docs/performance.md holds.
 """
 
 from __future__ import annotations
 
 import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-from networks import BENCHMARKS, IMAGES, images
+
+# Run as a script, Python looks beside it only.
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 import qpsnn_codegen
+from benchmarks.cmsis_nn import CMSIS_NN
+from benchmarks.networks import BENCHMARKS, IMAGES, image_source
+from benchmarks.on_cores import BOARDS, core_board, core_port, emulator, toolchain
+from qpsnn_codegen import Compilation
+from qpsnn_codegen.calibration import measure_work
 from qpsnn_codegen.device.folder import FirmwareFolder
 from qpsnn_codegen.device.session import run_firmware
+from qpsnn_codegen.emit.folder import write_folder
+from qpsnn_codegen.errors import BoardError
+from qpsnn_codegen.footprint import external_weights, needs_of
+from qpsnn_codegen.planning.cost import predicted_instructions
+from qpsnn_codegen.planning.work import worst_work
 from qpsnn_codegen.toolchain.arm import build_firmware
 
-BOARDS = {"M3": "mps2-an385", "M4": "mps2-an386", "M7": "mps2-an500", "M33": "mps2-an505", "M55": "mps3-an547"}
-BITS = (8, 4, 2)
-
-INT8 = {
-    "A": {"M3": 6_733_320, "M4": 5_027_640, "M55": 992_688},
-    "B": {"M3": 348_720, "M4": 197_640, "M55": 49_938},
-    "C": {"M3": 806_076_560, "M4": 528_848_520, "M55": 58_960_469},
-    "D": {"M3": 237_760_760, "M4": 157_727_520, "M55": 18_703_656},
-    "E": {"M3": 153_879_160, "M4": 102_704_120, "M55": 12_694_688},
-}
-"""Instructions of CMSIS-NN (commit 99f736a6, -Ofast) with an int8 network of the same shape, counted the same way: QEMU
-7.2, -icount shift=0, arm-none-eabi-gcc 12.2. M7 and M33 are within 0.4 % of M4.
-"""
+_SECONDS = 600.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Row:
-    """One network on one core; instructions and operations per image, bytes."""
+    """One network on one core.
+
+    Attributes:
+        instructions, predicted: per image, on average over the same images.
+        worst: predicted, if every neuron spiked at every timestep and every pixel were non-zero.
+        operations: synaptic operations per image.
+        flash, ram: bytes.
+    """
 
     network: str
     bits: int
     core: str
     instructions: float
+    predicted: float
+    worst: float
     operations: float
     flash: int
     ram: int
 
+    @property
+    def error(self) -> float:
+        """Of the prediction, in proportion."""
+        return self.predicted / self.instructions - 1
 
-def measure(network: str, bits: int, cores: tuple[str, ...] = tuple(BOARDS)) -> Iterator[Row]:
-    """Run a network on emulated cores, without trace hooks, on the images it was calibrated on."""
+
+def measure(network: str, bits: int, mnist: str | None, cores: Iterable[str] = BOARDS) -> Iterator[Row]:
+    """Run a network on emulated cores, without trace hooks. What does not fit a core's board is left out, and said.
+
+    Args:
+        mnist: the npz file that A and B take images from, or ``None`` for others.
+    """
     benchmark = BENCHMARKS[network]
-    data = images(benchmark.shape, IMAGES)
-    compilation = qpsnn_codegen.compile(benchmark.network(bits), name="net", calibration=data)
-    operations = float(compilation.report["operations"])
+    data = benchmark.images(IMAGES, mnist)
+    made = qpsnn_codegen.compile(benchmark.network(bits), name="net", calibration=data, weights_in="binary")
+    expected, worst = (
+        predicted_instructions(made.plan, work)
+        for work in (measure_work(made.integers, data), worst_work(made.integers))
+    )
+    for core in cores:
+        try:
+            instructions, flash, stack = _run(made, core, data)
+        except BoardError as error:
+            print(f"{network}, {bits} bits, {core}: {error}", file=sys.stderr)
+            continue
+        yield Row(
+            network=network,
+            bits=bits,
+            core=core,
+            instructions=instructions,
+            predicted=sum(stage[core_board(core).core] for stage in expected),
+            worst=sum(stage[core_board(core).core] for stage in worst),
+            operations=float(made.report["operations"]),
+            flash=flash,
+            ram=made.plan.arena_bytes + stack,
+        )
+
+
+def _run(made: Compilation, core: str, data: np.ndarray) -> tuple[float, int, int]:
+    """Instructions per image, bytes of flash, wherever a board keeps the weights, and bytes of stack."""
+    board = core_board(core)
     with tempfile.TemporaryDirectory() as scratch:
         path = Path(scratch) / "firmware"
-        compilation.write(path)
+        port = core_port(core, external_weights(needs_of(made.plan), [board]))
+        write_folder({**made.files, **port}, path, force=False)
         folder = FirmwareFolder.load(path)
-        packed = folder.pack(data)
-        for core in cores:
-            firmware = build_firmware(path, BOARDS[core], trace=False, build_dir=Path(scratch) / core)
-            with run_firmware(folder, firmware) as session:
-                runs = [session.device.run(sample) for sample in packed]
-                counts = [run.ticks * session.scale.per_tick for run in runs]
-                stack = max(run.stack_used for run in runs)
-            yield Row(
-                network=network,
-                bits=bits,
-                core=core,
-                instructions=float(np.mean(counts)),
-                operations=operations,
-                flash=_flash(firmware.report["sizes"]),
-                ram=compilation.plan.arena_bytes + stack,
-            )
+        firmware = build_firmware(path, board.name, trace=False)
+        with run_firmware(folder, firmware, compute=_SECONDS) as session:
+            runs = [session.device.run(sample) for sample in folder.pack(data)]
+            counts = [run.ticks * session.scale.per_tick for run in runs]
+    sizes = firmware.report["sizes"]
+    flash = sizes["weights"] + sizes["constants"] + sizes["code"]
+    return float(np.mean(counts)), flash, max(run.stack_used for run in runs)
 
 
-def _flash(sizes: dict[str, int]) -> int:
-    """All that is constant, wherever a board keeps the weights."""
-    return sizes["weights"] + sizes["constants"] + sizes["code"]
-
-
-def table(rows: list[Row]) -> list[str]:
-    """Markdown."""
+def table(rows: Iterable[Row]) -> list[str]:
+    """Markdown: instructions; of CMSIS-NN with int8 and int4, and how many times ours its int8 takes."""
     lines = [
-        "| network | bits | core | instructions | per operation | int8 CMSIS-NN | times fewer | flash B | RAM B |",
-        "|---|--:|---|--:|--:|--:|--:|--:|--:|",
+        "| network | bits | core | instructions | predicted | off | worst case | per operation | int8 | int4 | times |",
+        "|---|--:|---|--:|--:|--:|--:|--:|--:|--:|--:|",
     ]
     for row in rows:
-        other = INT8[row.network].get(row.core)
-        ratio = "" if other is None else f"{other / row.instructions:.1f}"
+        int8, int4 = (CMSIS_NN[row.network, bits].instructions[row.core] for bits in (8, 4))
         lines.append(
-            f"| {row.network} | {row.bits} | {row.core} | {row.instructions:,.0f} | "
-            f"{row.instructions / row.operations:.2f} | {'' if other is None else f'{other:,}'} | {ratio} | "
-            f"{row.flash:,} | {row.ram:,} |"
+            f"| {row.network} | {row.bits} | {row.core} | {row.instructions:,.0f} | {row.predicted:,.0f} | "
+            f"{row.error:+.1%} | {row.worst:,.0f} | {row.instructions / row.operations:.2f} | "
+            f"{int8:,} | {int4:,} | {int8 / row.instructions:.1f} |"
         )
+    return lines
+
+
+def memory_table(rows: Iterable[Row]) -> list[str]:
+    """Markdown: bytes on the Cortex-M4."""
+    lines = [
+        "| network | bits | flash | RAM | CMSIS-NN int8: flash | RAM | int4: flash | RAM |",
+        "|---|--:|--:|--:|--:|--:|--:|--:|",
+    ]
+    for row in rows:
+        if row.core == "M4":
+            others = [CMSIS_NN[row.network, bits] for bits in (8, 4)]
+            figures = (row.flash, row.ram, *(size for other in others for size in (other.flash, other.ram)))
+            lines.append(f"| {row.network} | {row.bits} | {' | '.join(f'{figure:,}' for figure in figures)} |")
     return lines
 
 
 def main() -> None:
     """Measure and print."""
     rows: list[Row] = []
-    for name in sys.argv[1:] or BENCHMARKS:
-        for bits in BITS:
-            for row in measure(name, bits):
+    mnist = next((argument for argument in sys.argv[1:] if argument not in BENCHMARKS), None)
+    for name in [argument for argument in sys.argv[1:] if argument in BENCHMARKS] or BENCHMARKS:
+        for bits in BENCHMARKS[name].bits:
+            for row in measure(name, bits, mnist):
                 rows.append(row)
-                print(row, file=sys.stderr)
-    print("\n".join(table(rows)))
+                print(row, file=sys.stderr, flush=True)
+    made_with = f"{emulator()}, {toolchain()}; images of A and B: {image_source(mnist)}"
+    print("\n".join([*table(rows), "", *memory_table(rows), "", made_with]))
 
 
 if __name__ == "__main__":

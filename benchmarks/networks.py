@@ -1,24 +1,39 @@
 """The networks performance is measured on: the shapes A to E others are measured on too, as QP-SNNs.
 
-Weights are random codes; biases are calibrated on images made here, so that every hidden layer spikes at a chosen rate:
-what a layer costs depends on its shape, its bits and its spikes, not on what it has learned.
+A and B are trained on MNIST (``train_mnist.py``). Weights of C to E are random codes; biases are calibrated on images
+made here, so that every hidden layer spikes at a chosen rate: what a layer costs depends on its shape, its bits and its
+spikes, not on what it has learned.
+
+python benchmarks/networks.py        synaptic operations per image of every network, beside what they are to be.
 """
 
 from __future__ import annotations
 
+import sys
 from dataclasses import dataclass, replace
+from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
+# Run as a script, Python looks beside it only.
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+
+from qpsnn_codegen import nn
+from qpsnn_codegen.calibration import measure_work
+from qpsnn_codegen.integer_network import IntegerNetwork
 from qpsnn_codegen.kinds import AveragePool, BatchNorm, Conv, Flatten, Input, Linear, MaxPool, Neuron, Readout
-from qpsnn_codegen.kinds.conv import Grid
+from qpsnn_codegen.kinds.conv import Grid, IntegerConv
 from qpsnn_codegen.kinds.windows import Window
+from qpsnn_codegen.lowering import lower
 from qpsnn_codegen.network import Floats, Network, Node, Shape
+from qpsnn_codegen.pipeline import load
 
 TIMESTEPS = 4
 IMAGES = 8
 """Calibration images."""
+BITS = (8, 4, 2)
+MODELS = Path(__file__).with_name("models")
 
 Layer = int | str
 """A 3x3 convolution's channels, ``M`` for a 2x2 maximum pool, ``A`` for a 2x2 average pool."""
@@ -26,16 +41,54 @@ Layer = int | str
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Benchmark:
-    """A network's shape. ``hidden``: neurons of hidden linear layers; ``rate``: spikes per neuron and timestep."""
+    """A network's shape, and what it does.
+
+    Attributes:
+        rate: spikes per neuron and timestep.
+        operations: synaptic operations per image that the rate is chosen for.
+    """
 
     shape: Shape
     layers: tuple[Layer, ...]
-    hidden: tuple[int, ...] = ()
     rate: float
+    operations: float | None = None
+
+    @property
+    def bits(self) -> tuple[int, ...]:
+        """Of the layers between the first and the last."""
+        return BITS
 
     def network(self, bits: int, seed: int = 0) -> Network:
         """The network, its hidden layers calibrated to ``rate``; the first and the last layer have 8 bits."""
         return _Builder(self, bits, seed).network()
+
+    def images(self, count: int, mnist: str | None = None) -> NDArray[np.uint8]:
+        """Inputs uint8 ``[N, C, H, W]``; the first ``IMAGES`` are those the biases were calibrated on."""
+        return images(self.shape, count)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Trained:
+    """A network trained on MNIST. ``files``: the models by bits."""
+
+    files: dict[int, str]
+
+    @property
+    def bits(self) -> tuple[int, ...]:
+        """Of the layers between the first and the last."""
+        return tuple(self.files)
+
+    def network(self, bits: int) -> Network:
+        """The network of a model file; the first and the last layer have 8 bits."""
+        return load(MODELS / self.files[bits])
+
+    def images(self, count: int, mnist: str | None = None) -> NDArray[np.uint8]:
+        """Digits, bytes ``[N, 1, 28, 28]``: test images of MNIST's npz file, or else scikit-learn's enlarged."""
+        if mnist is not None:
+            return np.array(nn.mnist(mnist).test_images[:count])
+        small = nn.digits().test_images[:count]
+        large = np.kron(small, np.ones((1, 1, 3, 3), dtype=np.uint16)) * 255 // 16
+        return np.pad(large, ((0, 0), (0, 0), (2, 2), (2, 2))).astype(np.uint8)
 
 
 def _vgg(share_early: float, share_late: float) -> tuple[Layer, ...]:
@@ -45,13 +98,26 @@ def _vgg(share_early: float, share_late: float) -> tuple[Layer, ...]:
     return (one, one, "M", two, two, "M", three, three, three, "M", late, late, late, "M", late, late, 512, "A")
 
 
-BENCHMARKS = {
-    "A": Benchmark(shape=(1, 28, 28), layers=(16, "M", 32, "M", 64, "M"), rate=0.15),
-    "B": Benchmark(shape=(1, 28, 28), layers=(), hidden=(128,), rate=0.15),
-    "C": Benchmark(shape=(3, 32, 32), layers=_vgg(1, 1), rate=0.0381),
+BENCHMARKS: dict[str, Benchmark | Trained] = {
+    "A": Trained(files={8: "A_8bit.pt", 4: "A_4bit.pt", 2: "A_2bit.pt"}),
+    # Its layers are the first and the last one.
+    "B": Trained(files={8: "B.pt"}),
+    "C": Benchmark(shape=(3, 32, 32), layers=_vgg(1, 1), rate=0.0381, operations=54.6e6),
     "D": Benchmark(shape=(3, 32, 32), layers=_vgg(0.55, 0.49), rate=0.044),
-    "E": Benchmark(shape=(3, 32, 32), layers=_vgg(0.51, 0.2), rate=0.0436),
+    "E": Benchmark(shape=(3, 32, 32), layers=_vgg(0.51, 0.2), rate=0.0436, operations=11.6e6),
 }
+
+
+def accuracies() -> str:
+    """What the trained networks reached on all of MNIST's test images, for tables."""
+    files = sorted({file for each in BENCHMARKS.values() if isinstance(each, Trained) for file in each.files.values()})
+    reached = {Path(file).stem: nn.read_checkpoint(MODELS / file).training["accuracy"] for file in files}
+    return ", ".join(f"{name} {float(str(value)):.2%}" for name, value in reached.items())
+
+
+def image_source(mnist: str | None) -> str:
+    """Where the images of A and B come from, for tables."""
+    return "MNIST's test images" if mnist else "scikit-learn's digits, enlarged to 28x28"
 
 
 def images(shape: Shape, count: int, seed: int = 1) -> NDArray[np.uint8]:
@@ -121,9 +187,6 @@ class _Builder:
             else:
                 self._conv(f"conv{index}", int(layer))
         self._append(Flatten(name="flat", inputs=self._last))
-        for index, neurons in enumerate(self._benchmark.hidden):
-            self._linear(f"fc{index}", neurons, 8 if not self._benchmark.layers and index == 0 else self._bits)
-            self._neurons(f"fc{index}")
         self._linear("head", 10, 8)
         self._append(Readout(name="readout", inputs=self._last, mode="mean", neuron=None))
         names = tuple(f"class {k}" for k in range(10))
@@ -208,3 +271,24 @@ class _Builder:
         # Thousandths: a shorter number than the search's, and no less good.
         self._append(replace(norm, bias=np.round(low, 3)))
         self._append(neuron)
+
+
+def operations(network: IntegerNetwork, samples: NDArray[np.uint8]) -> float:
+    """Synaptic operations per image: spikes times the weights they meet; padding and what reads the image left out."""
+    work, types = measure_work(network, samples), network.types()
+    layers = {node.name: len(node.codes) for node in network.nodes if isinstance(node, IntegerConv)}
+    return sum(work.loads[name].events * outputs for name, outputs in layers.items() if not types[name].static)
+
+
+def main() -> None:
+    """Print the synaptic operations of every network."""
+    for name, benchmark in BENCHMARKS.items():
+        for bits in benchmark.bits:
+            found = operations(lower(benchmark.network(bits)), benchmark.images(IMAGES))
+            wanted = benchmark.operations if isinstance(benchmark, Benchmark) else None
+            note = "" if wanted is None else f", {found / wanted - 1:+.1%} from {wanted:,.0f}"
+            print(f"{name}, {bits} bits: {found:,.0f} synaptic operations per image{note}")
+
+
+if __name__ == "__main__":
+    main()

@@ -8,46 +8,102 @@ from __future__ import annotations
 import os
 import platform
 import sys
+import textwrap
 from pathlib import Path
 
-import compile_vgg16
-import cores
-import simulate_mnist
+from tqdm import tqdm
 
+# Run as a script, Python looks beside it only.
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+
+from benchmarks import compile_vgg16, cores, kernels, simulate_mnist
+from benchmarks.networks import BENCHMARKS, IMAGES, accuracies, image_source
+from benchmarks.on_cores import emulator, toolchain
 from qpsnn_codegen.toolchain.host import find_host_compiler
 
 TARGET = Path(__file__).resolve().parent.parent / "docs" / "performance.md"
 
 
+ON_CORES = """
+Instructions per image: {emulator}, `-icount shift=0`; {toolchain}, the flags of the generated Makefile, no trace hooks.
+Instructions are not cycles: memories that wait, dual issue and beats of Helium are not in them. Code for the Cortex-M0
+is built with `-mcpu=cortex-m0` and runs on the board of the M3, where unaligned accesses are made faults. Weights that
+a board's flash has no room for lie in its external memory (PSRAM); `flash` counts them too. RAM is arena and stack.
+
+The shapes are A (28x28x1: 16-32-64 convolutions and pools, 10 classes), B (784-128-10), C (VGG-16 of the QP-SNN paper
+for 32x32x3, head 512-10), D and E (C, pruned as there); T = 4, the first and the last layer have 8 bits. A and B are
+trained on MNIST (`benchmarks/train_mnist.py`; accuracy on its test images: {accuracies}) and run on {count} images
+({images}). C to E have random codes, and biases calibrated such that hidden layers spike as in the paper: over all
+timesteps and {count} images on average E does 11.6 million synaptic operations per image, C 54.6 million (`python
+benchmarks/networks.py` counts). A synaptic operation is one spike times one weight; padding and what reads the image
+are left out.
+
+`predicted` is what the compiler's report says without running anything (`kernel_costs.json`, made by `make
+kernel-costs`); `worst case` likewise, if every neuron spiked at every timestep and every pixel were non-zero. int8 and
+int4 are CMSIS-NN (commit 99f736a6, -Ofast) with networks of the same shapes, counted the same way; the last column is
+how many times our instructions the int8 one takes.
+"""
+
+ONE_LAYER = """
+Instructions per synaptic operation of a 3x3 convolution from 64 to 64 channels on an 8x8 map, T = 4, by the rate of its
+random input spikes; everything the stage does is counted (`python benchmarks/kernels.py`).
+"""
+
+
+def paragraphs(text: str) -> list[str]:
+    """Lines of Markdown, an empty one at the end."""
+    return [
+        line
+        for part in text.strip().split("\n\n")
+        for line in (*textwrap.wrap(" ".join(part.split()), 120, break_on_hyphens=False), "")
+    ]
+
+
 def main() -> None:
-    """Measure everything, then write the table."""
-    figures = compile_vgg16.measure() | simulate_mnist.measure(sys.argv[1] if len(sys.argv) > 1 else None)
+    """Measure everything, then write the tables."""
+    mnist = sys.argv[1] if len(sys.argv) > 1 else None
+    cases = [(name, bits) for name, benchmark in BENCHMARKS.items() for bits in benchmark.bits]
+    rows = [row for name, bits in tqdm(cases, unit="network") for row in cores.measure(name, bits, mnist)]
+    figures = compile_vgg16.measure() | simulate_mnist.measure(mnist)
     compiler = find_host_compiler()
     machine = f"{platform.machine()}, {os.cpu_count()} cores, Python {platform.python_version()}"
+    about = ON_CORES.format(
+        emulator=emulator(),
+        toolchain=toolchain(),
+        accuracies=accuracies(),
+        count=IMAGES,
+        images=image_source(mnist),
+    )
     lines = [
         "# Performance",
         "",
-        "Written by `python benchmarks/performance.py [mnist.npz]`. Seconds of one run: they tell the order of",
-        "magnitude, and no test asserts them.",
+        "Written by `python benchmarks/performance.py [mnist.npz]`.",
+        "",
+        "## On emulated cores",
+        "",
+        *paragraphs(about),
+        *cores.table(rows),
+        "",
+        "Bytes on the Cortex-M4, everything included:",
+        "",
+        *cores.memory_table(rows),
+        "",
+        "## One layer",
+        "",
+        *paragraphs(ONE_LAYER),
+        *kernels.table(kernels.measure()),
+        "",
+        "## On the host",
+        "",
+        "Seconds of one run: they tell the order of magnitude, and no test asserts them.",
         "",
         f"Machine: {machine}; {compiler.family} {compiler.version}.",
         "",
         "| what | measured |",
         "|---|---|",
         *(f"| {name} | {figure} |" for name, figure in figures.items()),
-        "",
-        "## On emulated cores",
-        "",
-        "Instructions per image (QEMU, one per virtual nanosecond; no trace hooks; arm-none-eabi-gcc -O2) and",
-        "RAM (arena and stack) of the shapes A and E of `benchmarks/networks.py`, 4-bit weights, T = 4, on",
-        "the images their biases were calibrated on; `benchmarks/cores.py` measures the others too. Weights",
-        "are random: A spikes at 15 %, E does 11.6 million synaptic operations per image, as the paper's",
-        "pruned VGG-16. Beside them, CMSIS-NN (commit 99f736a6, -Ofast) with an int8 network of the same",
-        "shape, counted the same way.",
-        "",
-        *cores.table([row for name in ("A", "E") for row in cores.measure(name, 4, ("M3", "M4", "M55"))]),
     ]
-    TARGET.write_text("\n".join(lines) + "\n")
+    TARGET.write_text("\n".join(lines) + "\n", encoding="utf-8")
     print("\n".join(lines))
 
 

@@ -64,6 +64,11 @@ class Counter:
     hz: int
     instructions_per_tick: float | None = None
 
+    @property
+    def counts_cycles(self) -> bool:
+        """Whether it runs from the core's own clock: every port has these two do so."""
+        return any(word in self.description for word in ("DWT", "SysTick"))
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Programming:

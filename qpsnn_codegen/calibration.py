@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -11,6 +12,7 @@ from numpy.typing import NDArray
 
 from qpsnn_codegen.integer_network import IntegerNetwork, Integers
 from qpsnn_codegen.network import Network
+from qpsnn_codegen.planning.work import Load, Work, reading
 from qpsnn_codegen.reference import run_reference
 
 
@@ -24,6 +26,7 @@ class Activity:
         rates: spiking layer -> spikes per neuron and timestep.
         changed: spiking layer that is not fully certified -> (spikes that differ from the real network, spikes
             compared).
+        work: what it means for the cost of the stages.
         logit_error: where a layer is not fully certified, the largest distance of a logit from the real network's.
         decided: samples of which both predict the same class.
     """
@@ -32,6 +35,7 @@ class Activity:
     operations: dict[str, float]
     rates: dict[str, float]
     changed: dict[str, tuple[int, int]]
+    work: Work
     logit_error: float | None = None
     decided: int = 0
 
@@ -43,22 +47,8 @@ def measure(
     progress: Callable[[int], None] = lambda done: None,
 ) -> Activity:
     """Run both networks on raw samples; raises :class:`~qpsnn_codegen.errors.DataError` if they do not fit."""
-    operations: dict[str, float] = {}
-    rates: dict[str, float] = {}
-    nodes = {node.name: node for node in integers.nodes}
-    spiking = {node.name for node in integers.spiking()}
-
-    def observe(name: str, arguments: tuple[Integers, ...], result: Integers) -> None:
-        node = nodes[name]
-        synapses = node.synapses()
-        if synapses is not None:
-            active = synapses.window.view(arguments[0] != 0).sum()
-            operations[name] = operations.get(name, 0.0) + float(active) * len(synapses.codes) / synapses.groups
-        if name in spiking:
-            train = node.expand(node.spike_train(result, *arguments, timesteps=integers.timesteps))
-            rates[name] = rates.get(name, 0.0) + float(train.mean()) * len(train)
-
-    outcome = run_reference(integers, samples, trace=True, progress=progress, observe=observe)
+    counter = _Counter(integers)
+    outcome = run_reference(integers, samples, trace=True, progress=progress, observe=counter.observe)
     count = len(samples)
     open_layers = [c.layer for c in integers.certificates if c.status != "certified"]
     changed: dict[str, tuple[int, int]] = {}
@@ -72,9 +62,58 @@ def measure(
             changed[name] = (int((integer != spikes).sum()), spikes.size)
     return Activity(
         samples=count,
-        operations={name: total / count for name, total in operations.items()},
-        rates={name: total / count for name, total in rates.items()},
+        operations={name: total / count for name, total in counter.operations.items()},
+        rates={name: total / count for name, total in counter.rates.items()},
         changed=changed,
+        work=counter.work(count),
         logit_error=logit_error,
         decided=decided,
     )
+
+
+def measure_work(integers: IntegerNetwork, samples: NDArray[Any]) -> Work:
+    """Only what costs depend on, without the real network; raises as :func:`measure` does."""
+    counter = _Counter(integers)
+    run_reference(integers, samples, observe=counter.observe)
+    return counter.work(len(samples))
+
+
+class _Counter:
+    """Watches the reference node by node; everything is a sum over the samples."""
+
+    def __init__(self, integers: IntegerNetwork) -> None:
+        self._nodes = {node.name: node for node in integers.nodes}
+        self._spiking = {node.name for node in integers.spiking()}
+        self._timesteps = integers.timesteps
+        self._loads: dict[str, Load] = {}
+        self._spikes: Counter[str] = Counter()
+        self._awake: Counter[str] = Counter()
+        self.operations: dict[str, float] = {}
+        self.rates: dict[str, float] = {}
+
+    def observe(self, name: str, arguments: tuple[Integers, ...], result: Integers) -> None:
+        """An ``Observer`` of the reference."""
+        node = self._nodes[name]
+        synapses, view = node.synapses(), reading(node)
+        if view is not None:
+            frames = arguments[0]
+            active = (frames != 0).reshape(*frames.shape[:2], view.groups, -1, *frames.shape[3:]).sum(axis=3)
+            load = Load.of(view.window.view(active).sum(axis=(-2, -1)))
+            self._loads[name] = self._loads[name] + load if name in self._loads else load
+            if synapses is not None:
+                done = load.events * len(synapses.codes) / synapses.groups
+                self.operations[name] = self.operations.get(name, 0.0) + done
+        if name in self._spiking:
+            kept = node.spike_train(result, *arguments, timesteps=self._timesteps)
+            train = node.expand(kept)
+            self.rates[name] = self.rates.get(name, 0.0) + float(train.mean()) * len(train)
+            self._spikes[name] += int(kept.sum())
+            self._awake[name] += int(kept.any(axis=1).sum())
+
+    def work(self, samples: int) -> Work:
+        """Per inference."""
+        return Work(
+            loads={name: load.scaled(1 / samples) for name, load in self._loads.items()},
+            spikes={name: total / samples for name, total in self._spikes.items()},
+            awake={name: total / samples for name, total in self._awake.items()},
+        )

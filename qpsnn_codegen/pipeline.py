@@ -135,7 +135,8 @@ def compile(  # noqa: A001 - qpsnn_codegen.compile() is what it is called
             *plan.options.arguments(),
         ]
     )
-    report = summarize(plan, activity, options) | boards_report(needs, targets)
+    report = summarize(plan, activity, options)
+    report |= boards_report(needs, targets, report["instructions"])
     say("computing golden vectors")
     golden = make_golden(integers, calibration)
     say("writing C")

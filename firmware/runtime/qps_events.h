@@ -29,7 +29,7 @@ typedef struct {
 /* Row y of the layer, before the pool, at all timesteps. Rows are computed in order; of input and output, memory may hold
  * fewer rows than they have: those under the window and, of output, all that are still to be read. scratch, in this order:
  *   sums of QPS_STEPS timesteps; membranes, if there are more timesteps than that: one for each sum of one;
- *   spikes of one pixel: QPS_STEPS times the words of its channels; the lists of events, 16 bits each: all rows, and QPS_STEPS slots.
+ *   spikes of one pixel, and of one without events: QPS_STEPS times the words of its channels each; the lists of events, 16 bits each: all rows, and QPS_STEPS slots.
  * It need not be the same from row to row. output aliases neither input nor scratch. */
 void qps_events_row(const qps_events_t *layer, const void *input, uint32_t *output, int32_t *scratch, uint32_t y);
 

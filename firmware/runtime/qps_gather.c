@@ -171,6 +171,7 @@ int qps_gather_next(qps_gather_t *gather, uint32_t x, uint32_t steps)
     if (gather->next == QPS_NO_COLUMN) {
         return 0;
     }
+    gather->origin = x * gather->window->kernel_height * gather->map->channels;
     if (x > 0U) {
         for (uint32_t t = 0U; t < steps; t++) {
             gather->steps[t].begin += gather->steps[t].counts[(x - 1U) % QPS_GATHER_COLUMNS];

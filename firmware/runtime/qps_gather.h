@@ -28,6 +28,7 @@ typedef struct {
     uint32_t pixel, down, frame; /* bytes from pixel to pixel, tap to tap, timestep to timestep */
     uint16_t *area;              /* of the lists */
     uint32_t slot;               /* events of each timestep's part of it */
+    uint32_t origin;             /* of the lists that are kept */
     uint32_t next;               /* the next column to be listed; none if lists are not kept */
     struct {
         const uint16_t *begin;
@@ -47,13 +48,23 @@ void qps_gather_begin(qps_gather_t *gather, const qps_map_t *map, const qps_wind
 int qps_gather_next(qps_gather_t *gather, uint32_t x, uint32_t steps);
 
 /* The list of timestep t that was kept. */
-static inline qps_list_t qps_gather_kept(const qps_gather_t *gather, uint32_t x, uint32_t t)
+static inline qps_list_t qps_gather_kept(const qps_gather_t *gather, uint32_t t)
 {
     qps_list_t list;
     list.events = gather->steps[t].begin;
     list.count = (uint32_t)(gather->steps[t].end - gather->steps[t].begin);
-    list.origin = x * gather->window->kernel_height * gather->map->channels;
+    list.origin = gather->origin;
     return list;
+}
+
+/* Whether the lists that were kept are empty. */
+static inline int qps_gather_silent(const qps_gather_t *gather, uint32_t steps)
+{
+    uint32_t t = 0U;
+    while (t < steps && gather->steps[t].begin == gather->steps[t].end) {
+        t++;
+    }
+    return t == steps;
 }
 
 /* The list of column x and timestep t, made anew; valid until the next one. */

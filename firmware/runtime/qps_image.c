@@ -171,15 +171,22 @@ static void qps_image_pixel(const qps_image_t *layer, const qps_image_list_t *li
 void qps_image_row(const qps_image_t *layer, const void *input, uint32_t *output, int32_t *scratch, uint32_t y)
 {
     const uint32_t words = qps_spike_words(layer->output.channels);
+    const uint32_t timesteps = layer->output.timesteps;
     uint32_t *const spikes = (uint32_t *)scratch;
-    qps_image_event_t *const events = (qps_image_event_t *)(void *)(spikes + layer->output.timesteps * words);
+    uint32_t *const silent = spikes + timesteps * words; /* of a pixel that sees nothing */
+    qps_image_event_t *const events = (qps_image_event_t *)(void *)(silent + timesteps * words);
     const qps_taps_t rows = qps_rows(&layer->window, y, layer->input.height);
     const qps_line_t line = qps_begin_line(&layer->output, &layer->tiles, y, output);
+    int known = 0; /* silent is */
     for (uint32_t x = 0U; x < line.columns; x++) {
         const qps_taps_t columns = qps_columns(&layer->window, x, layer->input.width);
         const qps_image_list_t list = qps_list_pixels(layer, (const uint8_t *)input, &rows, &columns, events);
-        qps_image_pixel(layer, &list, words, spikes);
-        qps_store_pixel(&line, spikes, 0U, layer->output.timesteps, x);
+        uint32_t *const pixel = list.count == 0U ? silent : spikes;
+        if (pixel == spikes || !known) {
+            qps_image_pixel(layer, &list, words, pixel);
+            known = known || pixel == silent;
+        }
+        qps_store_pixel(&line, pixel, 0U, timesteps, x);
     }
 }
 

@@ -42,7 +42,7 @@ typedef struct {
 } qps_image_t;
 
 /* Row y of the layer, before the pool, at all timesteps. Rows are computed in order; of output, memory may hold fewer rows than
- * it has: all that are still to be read. scratch: the spike words of one pixel at all timesteps, then a qps_image_event_t per row and one more.
+ * it has: all that are still to be read. scratch: the spike words of one pixel at all timesteps, those of one that sees nothing, then a qps_image_event_t per row and one more.
  * It need not be the same from row to row. output aliases neither input nor scratch. */
 void qps_image_row(const qps_image_t *layer, const void *input, uint32_t *output, int32_t *scratch, uint32_t y);
 

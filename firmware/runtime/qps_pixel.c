@@ -17,38 +17,44 @@ qps_line_t qps_begin_line(const qps_map_t *map, const qps_tiles_t *tiles, uint32
     return line;
 }
 
-/* target = spikes, or target |= spikes. */
-static inline void qps_put_spikes(const uint32_t *spikes, uint32_t bytes, int first, uint8_t *target)
+/* Spikes of some timesteps into a map: they take the place of what is there, or are OR-ed to it. */
+static inline void qps_put_spikes(const uint32_t *spikes, uint32_t bytes, uint32_t steps, uint32_t frame, int fresh,
+                                  uint8_t *pixel)
 {
     const int aligned = bytes % 4U == 0U;
-    const uint8_t *rest;
-    for (; bytes >= 4U; bytes -= 4U, target += 4) {
-        const uint32_t word = *spikes++;
-        qps_store_four(target, aligned, first ? word : word | qps_load_four(target, aligned));
-    }
-    rest = (const uint8_t *)spikes;
-    for (; bytes > 0U; bytes--, target++) {
-        *target = (uint8_t)(first ? *rest : *rest | *target);
-        rest++;
+    for (; steps > 0U; steps--, pixel += frame) {
+        uint8_t *target = pixel;
+        uint8_t *const end = pixel + (bytes & ~UINT32_C(3));
+        for (; target != end; target += 4) {
+            const uint32_t word = *spikes++;
+            qps_store_four(target, aligned, fresh ? word : word | qps_load_four(target, aligned));
+        }
+        if (!aligned) {
+            for (uint32_t word = *spikes++; target != pixel + bytes; word >>= 8, target++) {
+                *target = (uint8_t)(fresh ? word : word | *target);
+            }
+        }
     }
 }
 
 void qps_store_pixel(const qps_line_t *line, const uint32_t *spikes, uint32_t first, uint32_t steps, uint32_t x)
 {
     const qps_map_t *const map = line->map;
-    const uint32_t words = qps_spike_words(map->channels);
     const uint32_t bytes = qps_spike_bytes(map);
     const uint32_t frame = (uint32_t)map->rows * map->width * bytes;
     const uint32_t px = line->pool_width == 1U ? x : x / line->pool_width;
-    const int fresh = line->fresh && px * line->pool_width == x;
-    const int kept = line->pixels != NULL && px < map->width;
-    uint8_t *pixel = kept ? line->pixels + (size_t)first * frame + px * bytes : NULL;
-    for (uint32_t t = first; t < first + steps; t++) {
-        qps_trace_spikes(line->trace, t, line->y, x, spikes, words);
-        if (kept) {
-            qps_put_spikes(spikes, bytes, fresh, pixel);
-            pixel += frame;
+#if QPS_TRACE
+    const uint32_t words = qps_spike_words(map->channels);
+    for (uint32_t t = 0U; t < steps; t++) {
+        qps_trace_spikes(line->trace, first + t, line->y, x, spikes + t * words, words);
+    }
+#endif
+    if (line->pixels != NULL && px < map->width) {
+        uint8_t *const pixel = line->pixels + (size_t)first * frame + px * bytes;
+        if (line->fresh && px * line->pool_width == x) {
+            qps_put_spikes(spikes, bytes, steps, frame, 1, pixel);
+        } else {
+            qps_put_spikes(spikes, bytes, steps, frame, 0, pixel);
         }
-        spikes += words;
     }
 }

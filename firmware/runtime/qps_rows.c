@@ -127,10 +127,17 @@ static inline void qps_sum_column_4(const qps_column_t *column, const uint16_t *
 static inline void qps_sum_byte_4(const uint8_t *codes, const uint16_t *events, const uint16_t *end, uint32_t *sums)
 {
     uint32_t all = 0U, upper = 0U;
-    for (; events != end; events++) {
-        const uint32_t byte = codes[*events];
-        all += byte;
-        upper += byte >> 4;
+    if (((uint32_t)(end - events) & 1U) != 0U) {
+        all = codes[*events];
+        upper = all >> 4;
+        events++;
+    }
+    for (; events != end; events += 2) {
+        const uint32_t byte0 = codes[events[0]], byte1 = codes[events[1]];
+        all += byte0;
+        upper += byte0 >> 4;
+        all += byte1;
+        upper += byte1 >> 4;
     }
     sums[0] = (all - (upper << 4)) | upper << 16;
 }
@@ -188,40 +195,43 @@ static void qps_sum_block(uint32_t bits, const uint8_t *codes, const uint16_t *e
 }
 #endif
 
-/* Where row 0 would be if the list's origin were row 0 of codes. */
-static inline const uint8_t *qps_from_origin(const uint8_t *codes, const qps_list_t *list, uint32_t bytes)
-{
-    return (const uint8_t *)((uintptr_t)codes - list->origin * bytes);
-}
-
 void qps_rows_sum(const qps_rows_t *rows, const qps_list_t *list, uint32_t *sums)
 {
     const uint32_t bits = rows->bits;
     const uint32_t block_bytes = bits == 2U ? 8U : 16U;
-    const uint32_t block_pairs = bits == 8U ? QPS_PAIRS / 2U : QPS_PAIRS;
-    const uint16_t *const end = list->events + list->count;
+    const uint16_t *const events = list->events;
+    const uint16_t *const end = events + list->count;
     const uint8_t *codes = rows->codes;
-    uint32_t pair = 0U;
     uint32_t left = rows->bytes;
-    if (list->count == 0U) {
+    /* From block to block. Two blocks of 8-bit codes make a group. */
+    uint32_t step = bits == 8U ? QPS_PAIRS / 2U : QPS_GROUP_SUMS;
+    uint32_t next = bits == 8U ? QPS_GROUP_SUMS - QPS_PAIRS / 2U : QPS_GROUP_SUMS;
+    if (events == end) {
         qps_clear_sums(rows, sums);
         return;
     }
-    for (; left >= block_bytes; left -= block_bytes) {
-        qps_sum_block(bits, qps_from_origin(codes, list, block_bytes), list->events, end, sums + pair);
-        codes += rows->rows * block_bytes;
-        pair += block_pairs;
-        if (pair == QPS_PAIRS) {
-            sums += QPS_GROUP_SUMS;
-            pair = 0U;
-        }
+    if (left >= block_bytes) {
+        const uint32_t size = rows->rows * block_bytes;
+        /* Where row 0 would be if the list's origin were row 0 of codes. */
+        const uint8_t *base = (const uint8_t *)((uintptr_t)codes - list->origin * block_bytes);
+        do {
+            const uint32_t this_step = step;
+            qps_sum_block(bits, base, events, end, sums);
+            base += size;
+            codes += size;
+            sums += step;
+            step = next;
+            next = this_step;
+            left -= block_bytes;
+        } while (left >= block_bytes);
     }
     while (left > 0U) {
         const uint32_t bytes = qps_least(left, 4U);
-        const qps_column_t column = {qps_from_origin(codes, list, bytes), bytes, bytes, bits == 2U ? 2U : 1U};
-        qps_sum_column(bits, &column, list->events, end, sums + pair);
+        const uint8_t *const base = (const uint8_t *)((uintptr_t)codes - list->origin * bytes);
+        const qps_column_t column = {base, bytes, bytes, bits == 2U ? 2U : 1U};
+        qps_sum_column(bits, &column, events, end, sums);
         codes += rows->rows * bytes;
-        pair += 16U / bits;
+        sums += 16U / bits;
         left -= bytes;
     }
 }

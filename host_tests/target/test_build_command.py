@@ -84,11 +84,11 @@ def test_a_model_that_does_not_fit(here: Path) -> None:
 def test_the_list_of_boards_is_the_shorter_one() -> None:
     needs = needs_of(qpsnn_codegen.compile(NETWORKS["image"](), name="net").plan)
     names = [board.name for board in all_boards()]
-    text = boards_text({**boards_report(needs, []), "boards": [name for name in names if name != "microbit"]})
+    text = boards_text({**boards_report(needs, [], {}), "boards": [name for name in names if name != "microbit"]})
     assert text == f"fits   all {len(names)} boards but microbit"
-    text = boards_text({**boards_report(needs, []), "boards": ["rpi_pico", "microbit"]})
+    text = boards_text({**boards_report(needs, [], {}), "boards": ["rpi_pico", "microbit"]})
     assert text == "fits   microbit (emulated); rpi_pico"
-    text = boards_text({**boards_report(needs, []), "boards": []})
+    text = boards_text({**boards_report(needs, [], {}), "boards": []})
     assert text.startswith("fits   no board")
 
 

@@ -13,48 +13,52 @@ from qpsnn_codegen.integer_network import IntegerNetwork, Integers
 from qpsnn_codegen.planning.kernels.base import Kernel
 from qpsnn_codegen.planning.kernels.events import EventsKernel
 from qpsnn_codegen.planning.kernels.image import ImageKernel
-from qpsnn_codegen.planning.kernels.lanes import lane_channels, pack_blocks, row_words
+from qpsnn_codegen.planning.kernels.lanes import code_bytes, lane_channels, pack_blocks, row_bytes
 from qpsnn_codegen.planning.plan import make_plan
 
 # --- lanes
 
 
-def words_of(packed: bytes, rows: int, bits: int, outputs: int) -> list[list[int]]:
-    """The 32-bit words of every row: blocks of 16 bytes (2-bit codes: 8) while they last, then of 4."""
-    left = -(-outputs * bits // 32)
-    found: list[list[int]] = [[] for _ in range(rows)]
+def parts_of(packed: bytes, rows: int, bits: int, outputs: int) -> list[list[bytes]]:
+    """Every row cut into blocks of 16 bytes (2-bit codes: 8) while they last, then words of 4, then the rest."""
+    left = -(-outputs * bits // 8)
+    found: list[list[bytes]] = [[] for _ in range(rows)]
     place = 0
     while left:
-        block = 2 if bits == 2 else 4
-        words = block if left >= block else 1
+        block = 8 if bits == 2 else 16
+        size = block if left >= block else min(left, 4)
         for row in found:
-            for _ in range(words):
-                row.append(int.from_bytes(packed[place : place + 4], "little"))
-                place += 4
-        left -= words
-    assert place == len(packed)
+            row.append(packed[place : place + size])
+            place += size
+        left -= size
+    assert all(byte == 0 for byte in packed[place:])
     return found
 
 
-def pairs_of(word: int, bits: int) -> list[tuple[int, int]]:
-    """The sums of one word as its lanes come apart, each pair lower half first: as qps_rows.c does, for one row."""
-    if bits == 8:
-        bytes_of = [word]
-    elif bits == 4:
-        upper = (word & 0xF0F0F0F0) >> 4
-        bytes_of = [word - (upper << 4), upper]
+def pairs_of(part: bytes, bits: int) -> list[tuple[int, int]]:
+    """The sums of one part as its lanes come apart, each pair lower half first: as qps_rows.c does, for one row."""
+    if len(part) < 4:
+        flat = [byte >> shift & 2**bits - 1 for byte in part for shift in range(0, 8, bits)]
+        return list(zip(flat[::2], [*flat[1::2], 0], strict=False))
+    words = [int.from_bytes(part[k : k + 4], "little") for k in range(0, len(part), 4)]
+    if bits == 2:
+        upper = [(word & 0xCCCCCCCC) >> 2 for word in words]
+        words = [nibbles for word, odd in zip(words, upper, strict=True) for nibbles in (word - (odd << 2), odd)]
+    if bits < 8:
+        upper = [(word & 0xF0F0F0F0) >> 4 for word in words]
+        shares = [[word - (odd << 4) for word, odd in zip(words, upper, strict=True)], upper]
     else:
-        upper = (word & 0xCCCCCCCC) >> 2
-        lower = word - (upper << 2)
-        bytes_of = [lower & 0x0F0F0F0F, lower >> 4 & 0x0F0F0F0F, upper & 0x0F0F0F0F, upper >> 4 & 0x0F0F0F0F]
-    return [(lanes >> shift & 0xFF, lanes >> shift + 16 & 0xFF) for lanes in bytes_of for shift in (0, 8)]
+        shares = [words]
+    return [
+        (lanes >> shift & 0xFF, lanes >> shift + 16 & 0xFF) for share in shares for shift in (0, 8) for lanes in share
+    ]
 
 
 def unpacked(packed: bytes, rows: int, bits: int, outputs: int) -> NDArray[np.int64]:
     """Codes ``[row, output]``: pair p of a whole group of 32 channels is (p, p + 16), of a last one (2 p, 2 p + 1)."""
     codes = np.full((rows, outputs), -1)
-    for row, words in enumerate(words_of(packed, rows, bits, outputs)):
-        pairs = [pair for word in words for pair in pairs_of(word, bits)]
+    for row, parts in enumerate(parts_of(packed, rows, bits, outputs)):
+        pairs = [pair for part in parts for pair in pairs_of(part, bits)]
         for index, pair in enumerate(pairs):
             group, p = divmod(index, 16)
             whole = 32 * (group + 1) <= outputs
@@ -73,9 +77,11 @@ def test_packed_blocks_come_apart_again(outputs: int, bits: int) -> None:
     rng = np.random.default_rng(outputs)
     codes = rng.integers(0, 2**bits, (outputs, 3, 2, 1)).astype(np.uint8)
     packed = pack_blocks(codes, bits)
-    assert packed.shape == (1, 4 * 6 * row_words(outputs, bits))
-    # Row (ky, kx, input channel).
-    rows = codes.transpose(2, 3, 1, 0).reshape(6, outputs)
+    assert packed.shape == (1, code_bytes(6, outputs, bits))
+    spare = packed.shape[1] - 6 * row_bytes(outputs, bits)
+    assert spare >= (3 if row_bytes(outputs, bits) % 4 else 0)
+    # Row (kx, ky, input channel).
+    rows = codes.transpose(3, 2, 1, 0).reshape(6, outputs)
     assert np.array_equal(unpacked(packed.tobytes(), 6, bits, outputs), rows)
 
 
@@ -83,7 +89,7 @@ def test_packed_blocks_come_apart_again(outputs: int, bits: int) -> None:
 def test_every_channel_has_one_lane(bits: int) -> None:
     for outputs in range(1, 140):
         lanes = lane_channels(outputs, bits)
-        assert len(lanes) == row_words(outputs, bits) * 32 // bits
+        assert len(lanes) == row_bytes(outputs, bits) * 8 // bits
         assert sorted(lanes[lanes >= 0].tolist()) == list(range(outputs))
         # Constants are cut off behind the last channel: the rest must be empty.
         assert (lanes[outputs:] == -1).all()
@@ -105,10 +111,6 @@ def events_kernel(bits: int, symmetric: bool, fraction_bits: int, rest: int, dec
     return kernel
 
 
-def fits_unsigned(value: int) -> bool:
-    return 0 <= value < 2**16
-
-
 def fits_signed(value: int) -> bool:
     return -(2**15) <= value < 2**15
 
@@ -116,27 +118,25 @@ def fits_signed(value: int) -> bool:
 def leaves_16_bits(kernel: EventsKernel, events: int) -> bool:
     """Whether the packed neurons, with so many events at every step, could leave 16 bits anywhere.
 
-    Every path: each step has the smallest or the largest sum, and the neuron spikes or not. What lies between
-    cannot leave where the ends do not, because every operation is monotone.
+    Every path: each step has the smallest or the largest sum of that many weights, and the neuron spikes or not. What
+    lies between cannot leave where the ends do not, because every operation is monotone.
     """
     conv, neuron = kernel.conv, kernel.neuron
     unit = 2**neuron.fraction_bits
-    cost = events * conv.zero_point * unit
-    parts = [conv.multiplier * codes * unit for codes in (0, events * (2**conv.bits - 1))]
-    # The doubled sum lies in its lane without a sign, and the doubled cost may not carry into the other lane.
-    if not all(fits_unsigned(2 * part) for part in (*parts, cost)):
-        return True
-    reached = {int(rest) for rest in neuron.rest}
-    for _ in range(4):
-        after: set[int] = set()
-        for membrane, part in product(reached, parts):
-            doubled = 2 * (part - cost)
-            charged = (membrane + doubled) // 2
-            assert charged == membrane // 2 + part - cost
-            if not (fits_signed(doubled) and fits_signed(charged)):
-                return True
-            after.add(charged)
-        reached |= after
+    for codes, rest in zip(conv.codes, neuron.rest, strict=True):
+        weights = sorted(conv.multiplier * int(code) - conv.zero_point for code in codes.flat)
+        currents = [sum(weights[:events]), sum(weights[len(weights) - events :])]
+        reached = {int(rest)}
+        for _ in range(4):
+            after: set[int] = set()
+            for membrane, current in product(reached, currents):
+                doubled = 2 * current * unit
+                charged = (membrane + doubled) // 2
+                assert charged == membrane // 2 + current * unit
+                if not (fits_signed(doubled) and fits_signed(charged)):
+                    return True
+                after.add(charged)
+            reached |= after
     return False
 
 
@@ -152,9 +152,11 @@ def test_fewer_events_than_the_limit_stay_within_16_bits(
     kernel = events_kernel(bits, symmetric, fraction_bits, rest)
     limit = kernel.packed_limit
     assert limit > 0
-    worst = range(max(0, limit - 40), limit) if limit > 400 else range(limit)
-    assert not any(leaves_16_bits(kernel, events) for events in worst)
-    if rest == 0:
+    inputs = kernel.conv.codes.shape[1]
+    assert not any(leaves_16_bits(kernel, events) for events in range(min(limit, inputs + 1)))
+    if fraction_bits in (0, 6):
+        assert (limit <= inputs) == (fraction_bits == 6 and bits > 2), "a border is among the cases, and none is"
+    if limit < inputs:
         # The bound wastes one event at most: the largest negative number has one more than the largest positive.
         assert leaves_16_bits(kernel, limit + 1)
 

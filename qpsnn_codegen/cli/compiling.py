@@ -42,7 +42,8 @@ closer and layers run on slower, smaller kernels, as far as needed and no option
 \b
 The table shows, for each layer: output shape, bits of its weights, the kernel that runs it, bytes in
 flash (weights, constants) and RAM (arena), synaptic operations if every input were active and as
-calibrated, and what is proven of its spikes.
+calibrated, and what is proven of its spikes. A second one
+shows how many instructions are predicted, expected and at worst.
 """,
 )
 @click.argument("model", type=click.Path(path_type=Path))
@@ -133,6 +134,7 @@ def compile_command(
     from qpsnn_codegen.boards import find_board  # noqa: PLC0415
     from qpsnn_codegen.planning.options import PlanOptions  # noqa: PLC0415
     from qpsnn_codegen.report.boards import boards_text  # noqa: PLC0415
+    from qpsnn_codegen.report.instructions import instructions_text  # noqa: PLC0415
 
     for board in boards:
         find_board(board)
@@ -164,6 +166,7 @@ def compile_command(
         compilation.write(output, force=force)
     click.echo(compilation_text(compilation.report))
     click.echo(boards_text(compilation.report))
+    click.echo(f"\n{instructions_text(compilation.report)}\n")
     click.echo(f"wrote  {output}  (next: qpsnn-codegen verify {output})")
 
 

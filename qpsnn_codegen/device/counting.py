@@ -7,8 +7,6 @@ from dataclasses import dataclass
 from qpsnn_codegen.boards import Board
 from qpsnn_codegen.device.protocol import Hello
 
-_OF_THE_CORE = ("DWT", "SysTick")
-"""Counters that every port runs from the core's own clock."""
 _TOLERANCE = 0.02
 
 
@@ -34,6 +32,6 @@ def scale_of(hello: Hello, board: Board | None) -> Scale:
     if exact and measured is not None and abs(float(measured) / exact - 1) <= _TOLERANCE:
         resolution = "1 instruction" if exact == 1 else f"{exact:.4g} instructions"
         return Scale(unit="instructions", per_tick=exact, source=f"{counter}a tick is {resolution} ({loop})")
-    cycles = board is not None and any(word in board.counter.description for word in _OF_THE_CORE)
+    cycles = board is not None and board.counter.counts_cycles
     rate = f"{hello.counter_hz / 1e6:g} MHz" if hello.counter_hz else "unknown rate"
     return Scale(unit="cycles" if cycles else "ticks", per_tick=1, source=f"{counter}{rate} ({loop})")

@@ -7,17 +7,22 @@ from typing import TYPE_CHECKING, Any
 
 from qpsnn_codegen.boards import Board, all_boards
 from qpsnn_codegen.footprint import Needs, board_names, fitting_boards, predict
+from qpsnn_codegen.report.instructions import Cost, board_cost
 from qpsnn_codegen.report.table import table
 
 if TYPE_CHECKING:
     from qpsnn_codegen.toolchain.arm import Firmware
 
 
-def boards_report(needs: Needs, targets: Sequence[Board]) -> dict[str, Any]:
-    """Two entries of ``report.json``: ``boards`` that the model fits, and ``targets``, those that were chosen."""
+def boards_report(needs: Needs, targets: Sequence[Board], instructions: Cost) -> dict[str, Any]:
+    """Two entries of ``report.json``: ``boards`` that the model fits, and ``targets``, those that were chosen.
+
+    Args:
+        instructions: of an inference, by core.
+    """
     return {
         "boards": [board.name for board in fitting_boards(needs)],
-        "targets": [_target(needs, board) for board in targets],
+        "targets": [_target(needs, board) | board_cost(board, instructions) for board in targets],
     }
 
 

@@ -8,6 +8,7 @@ from qpsnn_codegen.calibration import Activity
 from qpsnn_codegen.emit.c_literals import comment_text
 from qpsnn_codegen.emit.folder import GENERATOR
 from qpsnn_codegen.planning.plan import Plan
+from qpsnn_codegen.report.instructions import Cost, spike_source, stage_costs, total_cost
 from qpsnn_codegen.version import __version__
 
 REPORT_VERSION = 1
@@ -27,7 +28,8 @@ def summarize(plan: Plan, activity: Activity | None, options: str) -> dict[str, 
         rate = None if activity is None else activity.rates[node.name]
         trace.append({"name": node.name, "shape": [channels, height, width], "rate": rate})
         trace_words += network.timesteps * -(-channels // 32) * height * width
-    rows = [_row(plan, index, activity) for index in range(len(plan.stages))]
+    costs = stage_costs(plan, activity)
+    rows = [_row(plan, index, activity, cost) for index, cost in enumerate(costs)]
     return {
         "generator": GENERATOR,
         "version": REPORT_VERSION,
@@ -55,6 +57,8 @@ def summarize(plan: Plan, activity: Activity | None, options: str) -> dict[str, 
         "dense_slots": sum(stage.dense_slots for stage in plan.stages if not stage.static),
         "operations": None if activity is None else sum(row["operations"] for row in rows if not row["static"]),
         "image_macs": sum(stage.dense_slots for stage in plan.stages if stage.static),
+        "instructions": total_cost(costs),
+        "spikes": spike_source(activity),
         "calibration_samples": 0 if activity is None else activity.samples,
         "boards": [],
         "targets": [],
@@ -62,7 +66,7 @@ def summarize(plan: Plan, activity: Activity | None, options: str) -> dict[str, 
     }
 
 
-def _row(plan: Plan, index: int, activity: Activity | None) -> dict[str, Any]:
+def _row(plan: Plan, index: int, activity: Activity | None, cost: Cost) -> dict[str, Any]:
     stage = plan.stages[index]
     nodes = {node.name: node for node in plan.network.nodes}
     certificates = {certificate.layer: certificate for certificate in plan.network.certificates}
@@ -96,6 +100,7 @@ def _row(plan: Plan, index: int, activity: Activity | None) -> dict[str, Any]:
         "dense_slots": stage.dense_slots,
         "operations": operations,
         "static": stage.static,
+        "instructions": cost,
         "certificate": verdict,
         "text": f"{comment_text(name)}, {size}, {bits or '-'}, {verdict}",
     }

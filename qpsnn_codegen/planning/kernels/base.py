@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, ClassVar, Self
 
 from qpsnn_codegen.integer_network import IntegerNode, IntegerType
 from qpsnn_codegen.planning.rows import LayerRows
+from qpsnn_codegen.planning.work import Work
 
 if TYPE_CHECKING:
     from qpsnn_codegen.emit.c_model import CLayer, CModel
@@ -82,6 +83,14 @@ class Kernel(ABC):
     @abstractmethod
     def constant_bytes(self, part: IntegerNode) -> int:
         """Bytes of per-channel constants of one part."""
+
+    @abstractmethod
+    def features(self, work: Work) -> dict[str, float]:
+        """What the stage does in one inference, by name: instructions are a constant of each name times its number.
+
+        The constants are measured (``benchmarks/kernel_costs.py``), so names and numbers need to say only what the
+        instructions grow with, not how many there are.
+        """
 
     @abstractmethod
     def describe(self, c: CModel) -> CLayer:

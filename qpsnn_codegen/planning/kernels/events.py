@@ -12,7 +12,16 @@ from qpsnn_codegen.emit.c_model import CLayer
 from qpsnn_codegen.integer_network import IntegerNode
 from qpsnn_codegen.planning.kernels.base import Candidate
 from qpsnn_codegen.planning.kernels.fusing import LayerKernel, initializer, layer_parts
-from qpsnn_codegen.planning.kernels.lanes import GROUP, PAIRS, code_bytes, lane_channels, pack_blocks, row_bytes
+from qpsnn_codegen.planning.kernels.lanes import (
+    BLOCK_BYTES,
+    GROUP,
+    PAIRS,
+    code_bytes,
+    lane_channels,
+    pack_blocks,
+    row_bytes,
+)
+from qpsnn_codegen.planning.work import Work, lines_inside, taps_inside
 
 if TYPE_CHECKING:
     from qpsnn_codegen.emit.c_model import CModel
@@ -66,7 +75,7 @@ class EventsKernel(LayerKernel):
     def scratch_words(self) -> int:
         groups = -(-self._channels // GROUP)
         carried = GROUP if self.candidate.timesteps > STEPS else 0
-        return groups * (STEPS * PAIRS + carried + STEPS) + -(-max(self._rows, STEPS * self.slot) // 2)
+        return groups * (STEPS * PAIRS + carried + 2 * STEPS) + -(-max(self._rows, STEPS * self.slot) // 2)
 
     @property
     def slot(self) -> int:
@@ -76,8 +85,7 @@ class EventsKernel(LayerKernel):
         fast would let; where they are longer they are made anew, which costs time and nothing else.
         """
         window = self.conv.window
-        source = self.candidate.types[self.conv.inputs[0]]
-        _, height, width = source.shape
+        width = self.candidate.types[self.conv.inputs[0]].shape[2]
         moves = window.stride[1] == 1 and window.dilation[1] == 1 and 1 < window.kernel[1] <= _KEPT_COLUMNS
         columns = width + 2 * window.padding[1]
         indices = columns * self._rows // window.kernel[1]
@@ -126,6 +134,46 @@ class EventsKernel(LayerKernel):
         up = np.maximum(weights[:, ::-1], 0).cumsum(axis=1).max(axis=0)
         down = np.maximum(-weights, 0).cumsum(axis=1).max(axis=0)
         return 1 + int(np.count_nonzero(np.maximum(up, down) << (self.neuron.fraction_bits + 1) < NARROW_ZERO))
+
+    def features(self, work: Work) -> dict[str, float]:
+        conv, load, timesteps = self.conv, work.loads[self.conv.name], self.candidate.timesteps
+        source = self.candidate.types[conv.inputs[0]].shape
+        # Lists that are kept grow by a column with each window.
+        listed = 1 / conv.window.kernel[1] if self.slot else 1.0
+        taps = float(taps_inside(conv.window, source).sum() * timesteps) * listed
+        words = taps * -(-source[0] // GROUP)
+        silence = 1 - listed * load.events / max(taps * source[0], 1.0)
+        blocks, rest = divmod(row_bytes(self._channels, conv.bits), BLOCK_BYTES[conv.bits])
+        columns, last = divmod(rest, 4)
+        pixels = float(load.peaks.sum())
+        frames = float(load.steps.sum())
+        groups, single = divmod(self._channels, GROUP)
+        whole_steps = timesteps == STEPS
+        packed = load.peaks_below(self.packed_limit) if whole_steps else 0.0
+        return {
+            "stages": 1.0,
+            "pixels": pixels,
+            "frames": frames,
+            "columns listed": float(lines_inside(conv.window, source) * timesteps) * listed,
+            "taps": taps,
+            "tap words": words,
+            # If spikes come independently of each other.
+            "tap words with events": words * (1 - silence ** min(source[0], GROUP)),
+            "events listed": load.events * listed,
+            f"rows, {conv.bits}-bit blocks": load.events * blocks,
+            f"rows, {conv.bits}-bit words": load.events * columns,
+            f"rows, {conv.bits}-bit rest of {last} bytes": load.events * (last > 0),
+            f"sums, {conv.bits}-bit blocks": load.busy * blocks,
+            f"sums, {conv.bits}-bit words": load.busy * columns,
+            f"sums, {conv.bits}-bit rest": load.busy * last,
+            "sums cleared": float(load.steps[0]) * -(-self._channels // GROUP),
+            "neuron groups, 16 bits": packed * groups,
+            "neuron groups, 32 bits": (pixels - packed) * groups if whole_steps else 0.0,
+            "neurons": pixels * (single if whole_steps else self._channels),
+            "neuron steps": frames * (single if whole_steps else self._channels),
+            "spike words": frames * -(-self._channels // GROUP),
+            "spikes": work.spikes[self.neuron.name],
+        }
 
     def describe(self, c: CModel) -> CLayer:
         conv, neuron = self.conv, self.neuron

@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar, Self
 
-from qpsnn_codegen.integer_network import IntegerNode
+import numpy as np
+
+from qpsnn_codegen.integer_network import IntegerNode, IntegerType
 from qpsnn_codegen.kinds.pools import MapPool
+from qpsnn_codegen.kinds.windows import Window
 from qpsnn_codegen.planning.kernels.base import Candidate, Kernel
 from qpsnn_codegen.planning.layouts import pack_rows
+from qpsnn_codegen.planning.work import Work, taps_inside
 
 if TYPE_CHECKING:
     from qpsnn_codegen.emit.c_model import CLayer, CModel
@@ -41,5 +46,50 @@ class GenericKernel(Kernel):
     def constant_bytes(self, part: IntegerNode) -> int:
         return sum(array.nbytes for array in part.constants().values())
 
+    def features(self, work: Work) -> dict[str, float]:
+        types = self.candidate.types
+        result: defaultdict[str, float] = defaultdict(float, stages=1.0)
+        repeats = {part.name: 1.0 for part in self.candidate.parts}
+        for part in reversed(self.candidate.parts):
+            sources = [types[name] for name in part.inputs]
+            static = types[part.name].static and all(source.static for source in sources)
+            frames = repeats[part.name] * (1 if static else self.candidate.timesteps)
+            result[f"{part.kind} frames"] += frames * float(np.prod(types[part.name].shape[1:]))
+            result[f"{part.kind} values"] += frames * float(np.prod(types[part.name].shape))
+            window, synapses = getattr(part, "window", None), part.synapses()
+            if synapses is not None:
+                spikes = _values(sources[0]) == "spikes"
+                taps = frames * float(taps_inside(synapses.window, sources[0].shape).sum()) * synapses.groups
+                channels = synapses.codes.shape[1]
+                load = work.loads[part.name].scaled(repeats[part.name])
+                what = f"{synapses.bits}-bit codes" if spikes else "codes multiplied"
+                # Those of values other than spikes are multiplied.
+                result[f"rows of {what}"] += load.events
+                result[what] += load.events * (len(synapses.codes) // synapses.groups)
+                result["taps"] += taps
+                result["spike words read" if spikes else "values read"] += taps * (
+                    -(-channels // 32) if spikes else channels
+                )
+            elif isinstance(window, Window):
+                # A source of currents computes a pixel as often as windows hold it.
+                taps = float(taps_inside(window, sources[0].shape).sum())
+                what = f"{part.kind} of {_values(sources[0])} to {_values(types[part.name])}"
+                result[f"{what}, inputs"] += frames * taps * sources[0].shape[0]
+                if part.name in work.loads and _values(sources[0]) == "spikes":
+                    result[f"{what}, events"] += work.loads[part.name].events
+                    result[f"{what}, busy windows"] += work.loads[part.name].busy
+                for name in part.inputs:
+                    if name in repeats:
+                        repeats[name] *= taps / float(np.prod(sources[0].shape[1:]))
+            else:
+                result[f"{part.kind} inputs"] += frames * float(sum(np.prod(source.shape) for source in sources))
+            result[f"{part.kind} spikes"] += work.spikes.get(part.name, 0.0)
+        return dict(result)
+
     def describe(self, c: CModel) -> CLayer:
         return self.candidate.node.describe(c)
+
+
+def _values(kind: IntegerType) -> str:
+    """What the values are, for the cost of looking at them."""
+    return "spikes" if not kind.static and int(kind.low.min()) >= 0 and int(kind.high.max()) <= 1 else "values"

@@ -13,6 +13,7 @@ from qpsnn_codegen.integer_network import INT32_MAX, IntegerNode, Integers
 from qpsnn_codegen.planning.kernels.base import Candidate
 from qpsnn_codegen.planning.kernels.fusing import LayerKernel, layer_parts
 from qpsnn_codegen.planning.layouts import layout_of
+from qpsnn_codegen.planning.work import Work, lines_inside, taps_inside
 
 if TYPE_CHECKING:
     from qpsnn_codegen.emit.c_model import CModel
@@ -51,7 +52,7 @@ class ImageKernel(LayerKernel):
 
     @property
     def scratch_words(self) -> int:
-        return self.candidate.timesteps * -(-self._channels // 32) + 2 * (self._rows + 1)
+        return 2 * self.candidate.timesteps * -(-self._channels // 32) + 2 * (self._rows + 1)
 
     def weight_bytes(self, part: IntegerNode) -> int:
         return 4 * self._rows * self._row_words if part is self.conv else 0
@@ -87,6 +88,27 @@ class ImageKernel(LayerKernel):
             fired = spikes(middle)
             low, high = np.where(fired, low, middle), np.where(fired, middle, high)
         return low
+
+    def features(self, work: Work) -> dict[str, float]:
+        load = work.loads[self.conv.name]
+        source = self.candidate.types[self.conv.inputs[0]].shape
+        taps = int(taps_inside(self.conv.window, source).sum())
+        pixels = float(load.steps.sum())
+        blocks = _filled(self._channels) // BLOCK
+        return {
+            "stages": 1.0,
+            "pixels": pixels,
+            "lines": float(lines_inside(self.conv.window, source)),
+            "taps": float(taps),
+            "inputs": float(taps * source[0]),
+            "events": load.events,
+            "rows": load.events * blocks,
+            "sums": pixels * blocks,
+            "neurons": pixels * self._channels,
+            "neurons awake": work.awake[self.neuron.name],
+            "spikes": work.spikes[self.neuron.name],
+            "spike words": pixels * self.candidate.timesteps * -(-self._channels // 32),
+        }
 
     def describe(self, c: CModel) -> CLayer:
         conv, neuron = self.conv, self.neuron

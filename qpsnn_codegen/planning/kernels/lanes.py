@@ -16,7 +16,7 @@ PAIRS = 16
 SPARE_BYTES = 3
 """That may be read after the last row."""
 
-_BLOCK_BYTES = {2: 8, 4: 16, 8: 16}
+BLOCK_BYTES = {2: 8, 4: 16, 8: 16}
 """Of a row, per bits, as long as that many are left."""
 _NIBBLES = ((0, 4), (2, 6), (1, 5), (3, 7))
 """For each pair of sums of a word of 4-bit lanes, which lanes end up in the lower and the upper half."""
@@ -48,7 +48,7 @@ def code_bytes(rows: int, channels: int, bits: int) -> int:
 
 
 def pack_blocks(codes: NDArray[np.uint8], bits: int) -> NDArray[np.uint8]:
-    """Codes ``[O, I, kh, kw]`` as blocks of rows (kx, ky, input), the layout of ``qps_rows_t``: uint8 ``[1, bytes]``."""
+    """Codes ``[O, I, kh, kw]`` as ``qps_rows_t`` has them, in blocks of rows (kx, ky, input): uint8 ``[1, bytes]``."""
     outputs = len(codes)
     rows = codes.transpose(3, 2, 1, 0).reshape(-1, outputs)
     lanes = lane_channels(outputs, bits)
@@ -69,7 +69,7 @@ def _parts(width: int, bits: int) -> Iterator[tuple[int, int]]:
     start = 0
     while start < width:
         left = width - start
-        size = _BLOCK_BYTES[bits] if left >= _BLOCK_BYTES[bits] else min(left, 4)
+        size = BLOCK_BYTES[bits] if left >= BLOCK_BYTES[bits] else min(left, 4)
         yield start, size
         start += size
 

@@ -1,0 +1,247 @@
+"""Measure what kernels cost, core by core: writes qpsnn_codegen/kernel_costs.json (``make kernel-costs``).
+
+Small networks of many shapes, bits and spike rates run on emulated cores, stage by stage. The constants of each kernel
+are those, none below zero, whose predictions are nearest to what was counted, in proportion.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+import tempfile
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.optimize import nnls
+
+# Run as a script, Python looks beside it only.
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+
+from benchmarks.on_cores import BOARDS, Job, stage_instructions, toolchain
+from host_tests.support.examples import EXAMPLES, example
+from host_tests.support.layers import Layers, membranes, with_neuron
+from qpsnn_codegen import nn
+from qpsnn_codegen.calibration import measure_work
+from qpsnn_codegen.integer_network import IntegerNetwork
+from qpsnn_codegen.kinds.conv import IntegerConv
+from qpsnn_codegen.kinds.neuron import IntegerNeuron
+from qpsnn_codegen.kinds.pools import CurrentPool, MapPool
+from qpsnn_codegen.kinds.readout import SumReadout
+from qpsnn_codegen.kinds.windows import Window
+from qpsnn_codegen.lowering import LoweringOptions, lower
+from qpsnn_codegen.pipeline import load
+from qpsnn_codegen.planning.cost import TABLE
+from qpsnn_codegen.planning.plan import make_plan
+
+RATES = (0.0, 0.01, 0.03, 0.06, 0.12, 0.25, 0.5, 1.0)
+DENSITIES = (0.0, 0.2, 0.6, 1.0)
+_BUSY = 0.12
+"""Of the membranes, those above their threshold."""
+_SUM = 100_000
+_NOISE = 1000.0
+"""Instructions below which a stage counts for little: clocks tick once in 20 to 50 instructions."""
+
+SAME = Window(kernel=(3, 3), padding=(1, 1))
+POINT = Window(kernel=(1, 1))
+CORNER = Window(kernel=(3, 3))
+WIDE = Window(kernel=(5, 5), padding=(2, 2))
+
+EVENTS = (
+    (16, 6, SAME, 32),
+    (32, 6, SAME, 64),
+    (64, 5, SAME, 51),
+    (35, 5, SAME, 70),
+    (64, 3, CORNER, 10),
+    (20, 4, POINT, 128),
+    (102, 3, SAME, 102),
+    (130, 3, SAME, 33),
+    (256, 2, SAME, 256),
+    (8, 7, WIDE, 16),
+    (300, 1, POINT, 40),
+)
+"""Input channels, size of the map, window, output channels."""
+IMAGES = ((1, 12, SAME, 16), (3, 8, SAME, 32), (3, 9, SAME, 35), (1, 8, WIDE, 8), (4, 7, POINT, 64), (3, 8, SAME, 70))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Sample:
+    """One stage in one run: which kernel, what it did, and the instructions that took."""
+
+    kernel: str
+    features: Mapping[str, float]
+    instructions: float
+
+
+def networks() -> Iterator[IntegerNetwork]:
+    """Networks that together do everything the kernels are charged for."""
+    for index, (channels, size, window, outputs) in enumerate(EVENTS):
+        for bits in (2, 4, 8):
+            fraction_bits = (2, 4, 12 - bits)[(index + bits) % 3]
+            layers = Layers(seed=index).events(channels, size, size)
+            shape = (outputs, channels, *window.kernel)
+            # Sums stay within 16 bits, as the fast kernels want it.
+            top = min(2**bits, _SUM // int(np.prod(shape[1:])))
+            codes = layers.rng.integers(0, top, shape).astype(np.uint8)
+            layers.layer(outputs, bits, window, codes=codes, fraction_bits=fraction_bits, rest=20)
+            if size == 5:
+                layers.pool(2, 2)
+            yield layers.network()
+    for bits, timesteps in ((2, 2), (4, 3), (4, 6), (8, 8), (4, 1)):
+        yield Layers(seed=bits, timesteps=timesteps).events(40, 5, 5).layer(72, bits, SAME).network()
+    for channels, size, window, outputs in IMAGES:
+        yield Layers(seed=size).image(channels, size, size).layer(outputs, 8, window, fraction_bits=2).network()
+    yield from generic_networks()
+
+
+def generic_networks() -> Iterator[IntegerNetwork]:
+    """What only the generic kernel runs: other neurons, pools of currents, counts, large images, readouts."""
+    for bits in (2, 4, 8):
+        yield _soft(Layers(seed=bits).events(40, 5, 5).layer(24, bits, SAME))
+        yield _soft(Layers(seed=bits).events(16, 7, 7).layer(70, bits, POINT))
+        # Codes that take too much flash for the image kernel.
+        yield Layers(seed=bits).image(1, 24, 24).layer(90, bits, Window(kernel=(24, 24))).network()
+        yield _readout(Layers(seed=bits).events(300, 1, 1), 10, bits)
+        yield _readout(Layers(seed=bits).events(64, 3, 3), 10, bits)
+        counts = Layers(seed=bits).events(96, 4, 4)
+        halves = Window(kernel=(2, 2), stride=(2, 2))
+        counts.append(MapPool(name="counts", inputs=("input",), window=halves, mode="sum"), (96, 2, 2))
+        yield _readout(counts, 10, bits)
+    yield _pooled(Layers(seed=1).events(24, 6, 6), Window(kernel=(2, 2), stride=(2, 2)))
+    yield _pooled(Layers(seed=2).events(40, 6, 6), Window(kernel=(3, 3), padding=(1, 1)))
+    yield _pooled(Layers(seed=5).events(70, 4, 4), Window(kernel=(2, 2), stride=(2, 2)))
+    yield _pooled(Layers(seed=6).events(5, 8, 8), Window(kernel=(2, 2), stride=(2, 2)))
+    yield Layers(seed=3).events(70, 6, 6).pool_by(Window(kernel=(3, 3), padding=(1, 1))).network()
+    sums = Layers(seed=4).events(48, 5, 5).layer(48, 4, SAME)
+    yield sums.add("input", "neuron0").network()
+
+
+def _soft(layers: Layers) -> IntegerNetwork:
+    outputs = layers.shape[0]
+    changes = {"reset": "soft", "drop": np.full(outputs, 40), "bias": np.full(outputs, 3)}
+    return with_neuron(layers.network(), "neuron0", **changes)
+
+
+def _readout(layers: Layers, classes: int, bits: int) -> IntegerNetwork:
+    """With another readout than :class:`Layers` has."""
+    network = layers.network()
+    *others, conv, readout = network.nodes
+    if not isinstance(conv, IntegerConv) or not isinstance(readout, SumReadout):
+        raise TypeError("the end of a network has changed")
+    codes = layers.rng.integers(0, 2**bits, (classes, *conv.codes.shape[1:])).astype(np.uint8)
+    conv = replace(conv, codes=codes, bits=bits, zero_point=2 ** (bits - 1))
+    rescale = replace(readout.rescale, offset=np.zeros(classes, dtype=np.int64))
+    nodes = (*others, conv, replace(readout, rescale=rescale))
+    return replace(network, nodes=nodes, class_names=tuple(map(str, range(classes))))
+
+
+def _pooled(layers: Layers, window: Window) -> IntegerNetwork:
+    """A pool between the sums and the neurons."""
+    channels = layers.shape[0]
+    *_, conv, neuron = layers.layer(channels, 4, SAME).nodes
+    minimum = np.zeros(channels, dtype=bool)
+    pool = CurrentPool(name="pool", inputs=(conv.name,), window=window, mode="max", minimum=minimum)
+    height, width = window.output_size(layers.shape[1:])
+    layers.nodes.pop()
+    shape = (channels, height, width)
+    return layers.append(pool, shape).append(replace(neuron, inputs=("pool",)), shape).network()
+
+
+def inputs_of(network: IntegerNetwork) -> NDArray[np.uint8]:
+    """Random inputs, one for each rate or density of what is not zero."""
+    kind = network.nodes[0].output_type()
+    rng = np.random.default_rng(5)
+    frames = () if kind.static else (network.timesteps,)
+    shape = (*frames, *kind.shape)
+    values = rng.integers(1, int(kind.high.max()) + 1, shape)
+    rates = DENSITIES if kind.static else RATES
+    return np.stack([values * (rng.random(shape) < rate) for rate in rates]).astype(np.uint8)
+
+
+def tamed(network: IntegerNetwork, inputs: NDArray[np.uint8]) -> IntegerNetwork:
+    """Thresholds such that neurons spike now and then."""
+    for node in network.nodes:
+        if isinstance(node, IntegerNeuron):
+            seen = membranes(network, inputs, node.name, spiking=False)
+            border = np.quantile(seen, 1 - _BUSY, axis=(0, 1, 3, 4)).astype(np.int64)
+            network = with_neuron(network, node.name, threshold=border)
+    return network
+
+
+def whole_networks() -> Iterator[IntegerNetwork]:
+    """Networks with nodes of every kind, as they come from training: shortcuts, additions, normalized images."""
+    for name in EXAMPLES:
+        case = example(name)
+        yield lower(case.network, case.options)
+    with tempfile.TemporaryDirectory() as scratch:
+        model = Path(scratch) / "model.pt"
+        nn.save(nn.build("resnet", widths=(16, 16, 40), blocks=1, input_shape=(3, 10, 10), timesteps=4), model)
+        network = load(model)
+    yield lower(network)
+    image, *others = network.nodes
+    normalized = replace(image, mean=np.full(3, 0.4), std=np.full(3, 0.3))
+    for bits in (8, 16):
+        yield lower(replace(network, nodes=(normalized, *others)), LoweringOptions(input_bits=bits))
+
+
+def jobs() -> list[Job]:
+    """Every network with its inputs."""
+    plain = [(network, inputs_of(network)) for network in networks()]
+    result = [Job(network=tamed(network, inputs), inputs=inputs) for network, inputs in plain]
+    return result + [Job(network=network, inputs=inputs_of(network)) for network in whole_networks()]
+
+
+def samples(core: str, measured: Sequence[Job]) -> list[Sample]:
+    """Every stage of every run."""
+    result = []
+    for job, counted in zip(measured, stage_instructions(core, measured), strict=True):
+        stages = make_plan(job.network, "net").stages
+        for run, counts in zip(job.inputs, counted, strict=True):
+            work = measure_work(job.network, run[None])
+            result += [
+                Sample(kernel=stage.kernel.name, features=stage.kernel.features(work), instructions=float(count))
+                for stage, count in zip(stages, counts, strict=True)
+            ]
+    return result
+
+
+def fit(found: Sequence[Sample]) -> tuple[dict[str, float], NDArray[np.float64]]:
+    """Constants by feature, and the errors of their predictions in proportion."""
+    names = sorted({name for sample in found for name in sample.features})
+    amounts = np.array([[sample.features.get(name, 0.0) for name in names] for sample in found])
+    counts = np.array([sample.instructions for sample in found])
+    weights = 1 / (counts + _NOISE)
+    sizes = np.maximum(np.abs(amounts * weights[:, None]).max(axis=0), 1e-12)
+    solution, _ = nnls(amounts * weights[:, None] / sizes, counts * weights, maxiter=100 * len(names))
+    constants = solution / sizes
+    errors = (amounts @ constants - counts) * weights
+    return {name: float(f"{value:.4g}") for name, value in zip(names, constants, strict=True) if value > 0}, errors
+
+
+def measure(cores: Sequence[str] = tuple(BOARDS)) -> dict[str, object]:
+    """The table."""
+    everything = jobs()
+    constants: dict[str, dict[str, dict[str, float]]] = {}
+    errors: dict[str, dict[str, str]] = {}
+    for core in cores:
+        found = samples(core, everything)
+        name = f"cortex-{core.lower()}"
+        constants[name], errors[name] = {}, {}
+        for kernel in sorted({sample.kernel for sample in found}):
+            constants[name][kernel], off = fit([sample for sample in found if sample.kernel == kernel])
+            text = f"{len(off)} stages, {np.sqrt(np.mean(off**2)):.1%} off in the mean, {np.abs(off).max():.1%} at most"
+            errors[name][kernel] = text
+            print(f"{core} {kernel}: {text}")
+    return {"compiler": toolchain(), "cores": constants, "errors": errors}
+
+
+def main() -> None:
+    """Write the table."""
+    TABLE.write_text(json.dumps(measure(), indent=1, sort_keys=True) + "\n", encoding="utf-8")
+    print(f"wrote {TABLE.name}")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,144 @@
+"""Work: what the inputs of a network make its stages do, as far as their cost depends on it.
+
+Three ways to know it: calibration data (:mod:`qpsnn_codegen.calibration`), a rate assumed of every layer, or the worst
+case, in which every pixel is non-zero and every neuron spikes at every timestep.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from qpsnn_codegen.integer_network import IntegerNetwork, IntegerNode
+from qpsnn_codegen.kinds.pools import MapPool
+from qpsnn_codegen.kinds.windows import Window
+from qpsnn_codegen.network import Floats, Shape
+
+STEPS = 4
+"""Timesteps of which ``peaks`` takes the fullest: those that a kernel may compute together."""
+
+ASSUMED_RATE = 0.15
+"""Spikes per neuron and timestep where nothing is known."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Load:
+    """What a layer of weights, or a pool over a map, meets in one inference.
+
+    Attributes:
+        steps: float64 ``[n]``: for how many pixels and timesteps the window holds n inputs that are not zero.
+        peaks: float64 ``[n]``: for how many pixels the fullest of up to ``STEPS`` timesteps together holds n.
+    """
+
+    steps: Floats
+    peaks: Floats
+
+    @property
+    def events(self) -> float:
+        """Inputs that are not zero, seen from all windows and timesteps."""
+        return float(np.arange(len(self.steps)) @ self.steps)
+
+    @property
+    def busy(self) -> float:
+        """Pixels and timesteps with any event."""
+        return float(self.steps[1:].sum())
+
+    def peaks_below(self, limit: int) -> float:
+        """Pixels none of whose timesteps holds ``limit`` events."""
+        return float(self.peaks[:limit].sum())
+
+    @staticmethod
+    def of(counts: NDArray[np.int64]) -> Load:
+        """From counts ``[N, T, ...]`` of non-zero inputs, one per pixel."""
+        blocks = [counts[:, first : first + STEPS].max(axis=1) for first in range(0, counts.shape[1], STEPS)]
+        peaks = np.concatenate([block.ravel() for block in blocks])
+        return Load(steps=np.bincount(counts.ravel()).astype(np.float64), peaks=np.bincount(peaks).astype(np.float64))
+
+    def __add__(self, other: Load) -> Load:
+        return Load(steps=_added(self.steps, other.steps), peaks=_added(self.peaks, other.peaks))
+
+    def scaled(self, factor: float) -> Load:
+        """Every number of pixels times ``factor``."""
+        return Load(steps=self.steps * factor, peaks=self.peaks * factor)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Reading:
+    """How a node reads a map: window by window, the channels in ``groups``."""
+
+    window: Window
+    groups: int
+
+
+def reading(node: IntegerNode) -> Reading | None:
+    """How a layer of weights or a pool reads the map before it; ``None`` for nodes that do not, or read currents."""
+    synapses = node.synapses()
+    if synapses is not None:
+        return Reading(window=synapses.window, groups=synapses.groups)
+    return Reading(window=node.window, groups=1) if isinstance(node, MapPool) else None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Work:
+    """What one inference does.
+
+    Attributes:
+        loads: of every node with a :func:`reading`.
+        spikes: of every spiking layer, over all timesteps and before any pool.
+        awake: of every spiking layer, the neurons that spike at all.
+    """
+
+    loads: Mapping[str, Load]
+    spikes: Mapping[str, float]
+    awake: Mapping[str, float]
+
+
+def assumed_work(network: IntegerNetwork, rate: float) -> Work:
+    """Every spiking input of a layer spikes at ``rate``, images are non-zero everywhere; 1 is the worst case."""
+    types = network.types()
+    loads = {}
+    for node in network.nodes:
+        view = reading(node)
+        if view is not None:
+            source = types[node.inputs[0]]
+            frames = 1 if source.static else network.timesteps
+            taps = taps_inside(view.window, source.shape) * (source.shape[0] // view.groups)
+            counts = np.round(taps * (1.0 if source.static else rate)).astype(np.int64)
+            shape = (1, frames, *counts.shape, view.groups)
+            loads[node.name] = Load.of(np.broadcast_to(counts[None, None, ..., None], shape))
+    neurons = {node.name: _neurons(node, network) for node in network.spiking()}
+    return Work(
+        loads=loads,
+        spikes={name: rate * network.timesteps * count for name, count in neurons.items()},
+        awake={name: (1 - (1 - rate) ** network.timesteps) * count for name, count in neurons.items()},
+    )
+
+
+def worst_work(network: IntegerNetwork) -> Work:
+    """No input makes more work than this."""
+    return assumed_work(network, 1.0)
+
+
+def taps_inside(window: Window, shape: Shape) -> NDArray[np.int64]:
+    """For each position of a window, how many of its taps lie inside the map: int64 ``[h, w]``."""
+    inside: NDArray[np.int64] = window.view(np.ones(shape[1:], dtype=np.int64)).sum(axis=(-2, -1))
+    return inside
+
+
+def lines_inside(window: Window, shape: Shape) -> int:
+    """How many rows of taps lie inside the map at all, over all positions of a window."""
+    return int(window.view(np.ones(shape[1:], dtype=np.int64)).any(axis=-1).sum())
+
+
+def _neurons(node: IntegerNode, network: IntegerNetwork) -> int:
+    return int(np.prod(network.types()[node.name].shape))
+
+
+def _added(left: Floats, right: Floats) -> Floats:
+    total = np.zeros(max(len(left), len(right)))
+    total[: len(left)] += left
+    total[: len(right)] += right
+    return total
