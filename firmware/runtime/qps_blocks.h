@@ -10,7 +10,7 @@
 #define QPS_NIBBLE_ROWS 17U
 #define QPS_CRUMB_ROWS 5U
 
-#if QPS_BLOCKS
+#if QPS_BLOCKS || QPS_NARROW_BLOCKS
 void qps_block_2(const uint8_t *codes, const uint16_t *events, const uint16_t *end, uint32_t *sums);
 void qps_block_4(const uint8_t *codes, const uint16_t *events, const uint16_t *end, uint32_t *sums);
 void qps_block_8(const uint8_t *codes, const uint16_t *events, const uint16_t *end, uint32_t *sums);

@@ -89,6 +89,58 @@ __attribute__((naked)) static void qps_sum_pixels(const uint8_t *codes __attribu
           "ldr r4, [sp], #4\n\t" QPS_SPLIT_PAIR("r2", "r3") QPS_SPLIT_PAIR("r8", "r9") QPS_SPLIT_PAIR("r10", "r11")
               QPS_SPLIT_PAIR("r12", "lr") "pop {r4-r11, pc}");
 }
+#elif QPS_NARROW_BLOCKS
+#define QPS_ADD_PAIR(offset, low, high)                                                                                \
+    "ldr r7, [r5, #" offset "]\n\t"                                                                                    \
+    "uxtb r4, r7\n\t"                                                                                                  \
+    "muls r4, r6\n\t"                                                                                                  \
+    "add " low ", r4\n\t"                                                                                              \
+    "lsrs r7, r7, #24\n\t"                                                                                             \
+    "muls r7, r6\n\t"                                                                                                  \
+    "add " high ", r7\n\t"
+
+__attribute__((naked, noinline)) static void qps_sum_pixels(const uint8_t *codes __attribute__((unused)),
+                                                            const qps_image_event_t *event __attribute__((unused)),
+                                                            uint32_t *sums __attribute__((unused)))
+{
+    __asm(".syntax unified\n\t"
+          "push {r2, r4-r7, lr}\n\t"
+          "mov r4, r8\n\t"
+          "mov r5, r9\n\t"
+          "mov r6, r10\n\t"
+          "mov r7, r11\n\t"
+          "push {r4-r7}\n\t"
+          "movs r2, #0\n\t"
+          "movs r3, #0\n\t"
+          "mov r8, r2\n\t"
+          "mov r9, r2\n\t"
+          "mov r10, r2\n\t"
+          "mov r11, r2\n\t"
+          "mov r12, r2\n\t"
+          "mov lr, r2\n\t"
+          "b 2f\n"
+          "1:\n\t"
+          "add r5, r0\n\t" QPS_ADD_PAIR("0", "r2", "r3") QPS_ADD_PAIR("4", "r8", "r9") QPS_ADD_PAIR("8", "r10", "r11")
+              QPS_ADD_PAIR("12", "r12", "lr") "2:\n\t"
+                                              "ldmia r1!, {r5, r6}\n\t"
+                                              "cmp r6, #0\n\t"
+                                              "bne 1b\n\t"
+                                              "ldr r0, [sp, #16]\n\t"
+                                              "mov r4, r8\n\t"
+                                              "mov r5, r9\n\t"
+                                              "mov r6, r10\n\t"
+                                              "mov r7, r11\n\t"
+                                              "stmia r0!, {r2-r7}\n\t"
+                                              "mov r4, r12\n\t"
+                                              "mov r5, lr\n\t"
+                                              "stmia r0!, {r4, r5}\n\t"
+                                              "pop {r4-r7}\n\t"
+                                              "mov r8, r4\n\t"
+                                              "mov r9, r5\n\t"
+                                              "mov r10, r6\n\t"
+                                              "mov r11, r7\n\t"
+                                              "pop {r2, r4-r7, pc}");
+}
 #else
 static void qps_sum_pixels(const uint8_t *codes, const qps_image_event_t *event, uint32_t *sums)
 {

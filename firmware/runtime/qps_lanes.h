@@ -27,11 +27,16 @@
 #define QPS_NARROW_CORE 0
 #endif
 
-/* Where blocks of rows are added up by loops of their own (qps_blocks.c). */
+/* Where rows are added up in assembly: qps_blocks.c for cores with Thumb-2, qps_blocks_narrow.c for those without. */
 #if defined(__GNUC__) && defined(__thumb2__)
 #define QPS_BLOCKS 1
 #else
 #define QPS_BLOCKS 0
+#endif
+#if defined(__GNUC__) && QPS_NARROW_CORE
+#define QPS_NARROW_BLOCKS 1
+#else
+#define QPS_NARROW_BLOCKS 0
 #endif
 
 /* Whether a word may be read from any address. */

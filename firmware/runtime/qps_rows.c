@@ -172,7 +172,7 @@ QPS_ALONE static void qps_sum_column(uint32_t bits, const qps_column_t *column, 
     }
 }
 
-#if QPS_BLOCKS
+#if QPS_BLOCKS || QPS_NARROW_BLOCKS
 static void qps_sum_block(uint32_t bits, const uint8_t *codes, const uint16_t *events, const uint16_t *end, uint32_t *sums)
 {
     if (bits == 4U) {
