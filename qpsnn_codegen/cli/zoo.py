@@ -35,9 +35,9 @@ def architecture(arch: str | None, preset: str | None, default: str = "cnn") -> 
     "zoo",
     epilog="""\b
 Examples:
-  qpsnn-codegen zoo
   qpsnn-codegen zoo --preset cifar10-vgg16-1.42M --bits 4 -o vgg16.pt
   qpsnn-codegen zoo --arch resnet20 --width 0.25 --classes 4 --input 3,24,24 -o small.pt
+  qpsnn-codegen zoo
 
 \b
 Then: qpsnn-codegen vgg16.pt -o firmware/ --board mps2-an386
