@@ -7,6 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
 from numpy.typing import NDArray
 
 from qpsnn_codegen.integer_network import IntegerNetwork, Integers
@@ -26,6 +27,8 @@ class Activity:
         changed: spiking layer that is not fully certified -> (spikes that differ from the real network, spikes
             compared).
         work: what it means for the cost of the stages.
+        logit_error: where a layer is not fully certified, the largest distance of a logit from the real network's.
+        decided: samples of which both predict the same class.
     """
 
     samples: int
@@ -33,6 +36,8 @@ class Activity:
     rates: dict[str, float]
     changed: dict[str, tuple[int, int]]
     work: Work
+    logit_error: float | None = None
+    decided: int = 0
 
 
 def measure(
@@ -47,8 +52,11 @@ def measure(
     count = len(samples)
     open_layers = [c.layer for c in integers.certificates if c.status != "certified"]
     changed: dict[str, tuple[int, int]] = {}
+    logit_error, decided = None, count
     if open_layers:
-        _, real = network.run(samples, record=open_layers)
+        logits, real = network.run(samples, record=open_layers)
+        logit_error = float(np.abs(outcome.logits * integers.logit_scale - logits).max())
+        decided = int((outcome.logits.argmax(axis=1) == logits.argmax(axis=1)).sum())
         for name, spikes in real.items():
             integer = outcome.spikes[name].reshape(spikes.shape)
             changed[name] = (int((integer != spikes).sum()), spikes.size)
@@ -58,6 +66,8 @@ def measure(
         rates={name: total / count for name, total in counter.rates.items()},
         changed=changed,
         work=counter.work(count),
+        logit_error=logit_error,
+        decided=decided,
     )
 
 

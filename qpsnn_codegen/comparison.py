@@ -11,7 +11,6 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from qpsnn_codegen import nn
 from qpsnn_codegen.pipeline import Compilation
 from qpsnn_codegen.reference import run_reference
 from qpsnn_codegen.toolchain.host_model import HostModel
@@ -36,7 +35,7 @@ class Comparison:
 
 
 def compare_on(
-    model: str | Path,
+    predict: Callable[[NDArray[Any]], NDArray[Any]],
     compilation: Compilation,
     images: NDArray[np.uint8],
     labels: NDArray[Any],
@@ -46,11 +45,13 @@ def compare_on(
 ) -> Comparison:
     """Run all three on raw images ``[N, C, H, W]``; every spike of every layer is compared.
 
+    Args:
+        predict: the trained model: classes of raw images.
+
     Raises:
         ToolchainError: no compiler.
         DataError: the images do not fit the model.
     """
-    torch_model = nn.load(model)
     certificates = compilation.integers.certificates
     total = Comparison(
         float_correct=0,
@@ -69,7 +70,7 @@ def compare_on(
                 part, truth = images[start : start + _BATCH], labels[start : start + _BATCH]
                 expected = run_reference(compilation.integers, part, trace=True)
                 actual = host.run(part)
-                real = nn.predict(torch_model, part)
+                real = predict(part)
                 integer = expected.logits.argmax(axis=1)
                 total = replace(
                     total,

@@ -130,9 +130,9 @@ class IntegerNode(ABC):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Synapses:
-    """Packed weights of a layer, for the planner and the report: codes uint8 ``[O, I/groups, kh, kw]``."""
+    """Packed weights of a layer, for the planner and the report: codes ``[O, I/groups, kh, kw]``."""
 
-    codes: NDArray[np.uint8]
+    codes: NDArray[np.uint8] | NDArray[np.int16]
     bits: int
     groups: int
     window: Window

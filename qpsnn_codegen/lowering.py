@@ -90,11 +90,17 @@ class Signal:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LoweringOptions:
-    """What the user may choose. ``input_bits``: width (8 or 16) of normalized images when normalization needs a
-    table.
+    """What the user may choose, each 8 or 16.
+
+    Attributes:
+        input_bits: width of normalized images when normalization needs a table.
+        weight_bits: width of weights that the model holds as real numbers.
+        readout_bits: the same of its last layer.
     """
 
     input_bits: int = 16
+    weight_bits: int = 16
+    readout_bits: int = 8
 
 
 class Draft:

@@ -17,9 +17,11 @@ from qpsnn_codegen.emit.folder import write_folder
 from qpsnn_codegen.emit.golden import make_golden
 from qpsnn_codegen.emit.ports import port_files
 from qpsnn_codegen.emit.render import render
-from qpsnn_codegen.errors import DataError, UsageError
+from qpsnn_codegen.errors import DataError
 from qpsnn_codegen.footprint import external_weights, needs_of
 from qpsnn_codegen.integer_network import IntegerNetwork, check_integer_network
+from qpsnn_codegen.kinds.real_weights import rounding_of
+from qpsnn_codegen.loaders.base import Ends, LoadOptions
 from qpsnn_codegen.lowering import LoweringOptions, lower
 from qpsnn_codegen.network import Network, check_network
 from qpsnn_codegen.planning.options import PlanOptions
@@ -67,6 +69,10 @@ def compile(  # noqa: A001 - qpsnn_codegen.compile() is what it is called
     calibration: NDArray[Any] | None = None,
     weights_in: Literal["c", "binary"] = "c",
     input_bits: Literal[8, 16] = 16,
+    weight_bits: Literal[8, 16] = 16,
+    readout_bits: Literal[8, 16] = 8,
+    bits: int | None = None,
+    ends: Ends | None = None,
     boards: Sequence[str] = (),
     planning: PlanOptions = _AS_IT_COMES,
     ram_limit: int | None = None,
@@ -77,12 +83,15 @@ def compile(  # noqa: A001 - qpsnn_codegen.compile() is what it is called
     """Compile a trained network to C.
 
     Args:
-        model: a ``model.pt`` (docs/checkpoint.md), or a :class:`Network`.
+        model: a ``model.pt`` (docs/checkpoint.md), a checkpoint of the QP-SNN authors' code, or a :class:`Network`.
         name: prefix of every C symbol; by default made from the file name.
         timesteps: T, instead of the one the model was trained with.
         calibration: raw inputs, uint8 ``[N, C, H, W]`` or ``[N, T, C, H, W]``, to count spikes and operations on.
         weights_in: an array in C, or a binary file that an assembler file includes.
         input_bits: width of normalized images, for models whose normalization is more than a scale.
+        weight_bits, readout_bits: width of weights the model holds as real numbers: in its first and last layer.
+        bits, ends: what a checkpoint of the authors' code does not say: the width of its inner weights (4), and
+            whether the first and last layer were trained in ``"float"`` (the default) or ``"8bit"``.
         boards: whose ports the folder gets, by name; the model must fit each of them.
         planning: how stages take turns, how spikes are packed, which kernels run which layers.
         ram_limit: bytes that the arena may take.
@@ -98,9 +107,11 @@ def compile(  # noqa: A001 - qpsnn_codegen.compile() is what it is called
     prefix = check_model_name(default_name(model) if name is None else name)
     targets = [find_board(board) for board in dict.fromkeys(boards)]
     say("loading")
-    network = load(model, timesteps)
+    left_open = LoadOptions(timesteps=timesteps, bits=bits, ends=ends)
+    network = load(model, left_open)
     say("lowering to integers and certifying")
-    integers = lower(network, LoweringOptions(input_bits=input_bits))
+    lowering = LoweringOptions(input_bits=input_bits, weight_bits=weight_bits, readout_bits=readout_bits)
+    integers = lower(network, lowering)
     check_integer_network(integers)
     say("planning")
     plan = plan_within(integers, prefix, planning, Budget(ram=ram_limit, flash=flash_limit, boards=tuple(targets)))
@@ -114,6 +125,8 @@ def compile(  # noqa: A001 - qpsnn_codegen.compile() is what it is called
         "timesteps": network.timesteps,
         "weights_in": weights_in,
         "input_bits": input_bits,
+        **rounding_of(network, lowering),
+        **left_open.given(),
     }
     options = " ".join(
         [
@@ -132,18 +145,17 @@ def compile(  # noqa: A001 - qpsnn_codegen.compile() is what it is called
     return Compilation(network=network, integers=integers, plan=plan, activity=activity, report=report, files=files)
 
 
-def load(model: str | Path | Network, timesteps: int | None = None) -> Network:
-    """The network of a file, or a :class:`Network` itself, checked; ``timesteps`` in the place of its own."""
-    if timesteps is not None and not 1 <= timesteps <= 4096:
-        raise UsageError("--timesteps", f"{timesteps} is out of range", "give 1 to 4096")
+def load(model: str | Path | Network, options: LoadOptions | None = None) -> Network:
+    """The network of a file, or a :class:`Network` itself, checked; T of the options in the place of its own."""
+    options = options or LoadOptions()
     if isinstance(model, Network):
-        network = model if timesteps is None else replace(model, timesteps=timesteps)
+        network = model if options.timesteps is None else replace(model, timesteps=options.timesteps)
         check_network(network)
         return network
     # torch takes a second to import; commands that read no model should not pay for it.
-    from qpsnn_codegen.loaders.checkpoint import load_checkpoint  # noqa: PLC0415
+    from qpsnn_codegen.loaders.files import load_file  # noqa: PLC0415
 
-    return load_checkpoint(Path(model), timesteps)
+    return load_file(Path(model), options).network
 
 
 def default_name(model: str | Path | Network) -> str:

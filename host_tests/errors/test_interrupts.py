@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import signal
 import subprocess
 import time
@@ -131,7 +132,10 @@ def test_while_training(workplace: Workplace) -> None:
     arguments = ("train", "--data", "digits", "--layout", "4,M", "-T", "1", "--state", state, "-o", "new.pt")
     with started(*arguments) as child:
         wait_for(state.exists, child)
-        check_interrupted(interrupt(child))
+        result = interrupt(child)
+    # On a slow machine it has said how long it will take.
+    assert re.fullmatch(r"(about [0-9.]+ s per epoch, .+ for 120 epochs\n)?", result.out)
+    check_interrupted(Result(result.code, "", result.err))
     # The state is what --resume continues from; it is whole, and there is no half-written one beside it.
     assert set(contents(workplace.folder)) == {"run.state"}
     assert workplace.leftovers() == []

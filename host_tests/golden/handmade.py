@@ -19,6 +19,8 @@ from qpsnn_codegen.kinds import (
     MaxPool,
     Neuron,
     Readout,
+    RealConv,
+    RealLinear,
     Shortcut,
 )
 from qpsnn_codegen.kinds.conv import Grid
@@ -115,6 +117,26 @@ class Sketch:
             groups=groups,
         )
         return self._add(node)
+
+    def real_conv(self, name: str, outputs: int, *, stride: tuple[int, int] = (1, 1)) -> str:
+        """3×3, padded by one row and two columns, with weights that lowering rounds."""
+        source = self.nodes[-1].name
+        window = Window(kernel=(3, 3), stride=stride, padding=(1, 2), dilation=(1, 2))
+        node = RealConv(
+            name=name,
+            inputs=(source,),
+            weights=self.numbers.reals(-0.7, 0.7, (outputs, self.shape(source)[0], 3, 3)),
+            bias=self.numbers.reals(-0.2, 0.3, outputs),
+            window=window,
+        )
+        return self._add(node)
+
+    def real_linear(self, name: str, outputs: int) -> str:
+        source = self.nodes[-1].name
+        weights = self.numbers.reals(-0.7, 0.7, (outputs, self.shape(source)[0]))
+        return self._add(
+            RealLinear(name=name, inputs=(source,), weights=weights, bias=self.numbers.reals(-0.5, 0.5, outputs))
+        )
 
     def linear(
         self, name: str, outputs: int, bits: int = 8, *, uniform: bool = False, rescaw: bool = False, bias: bool = True

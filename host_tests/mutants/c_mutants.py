@@ -95,6 +95,18 @@ C_MUTANTS: tuple[CMutant, ...] = (
         ("no reset as hard", "membrane - neuron->drop[c] : membrane", "membrane - neuron->drop[c] : neuron->rest[c]"),
     ),
     *_mutants(
+        "qps_wide.c",
+        ("wide weight without its value", "(int64_t)value * weight", "(int64_t)weight"),
+        ("wide weights of the block before", "(size_t)c * wide->outputs + first)", "(size_t)c * wide->outputs)"),
+        ("wide weights of the wrong row", "2U * ((size_t)c * wide->outputs", "2U * ((size_t)c * count"),
+        ("wide sums of 32 bits", "sums[k] += (int64_t)value", "sums[k] = (int32_t)sums[k] + (int64_t)value"),
+        ("wide sums rounded down", "sums[k] + half", "sums[k]"),
+        ("wide sums not shifted", "sums[k] + half, wide->shift", "sums[k] + half, 0U"),
+        ("wide rows and columns swapped", "ky * window->kernel_width + kx", "kx * window->kernel_height + ky"),
+        ("wide dilation ignored", "(int32_t)(kx * window->dilation_width)", "(int32_t)kx"),
+        ("wide block one short", "left < QPS_WIDE_BLOCK ? left : QPS_WIDE_BLOCK", "left < 7U ? left : 7U"),
+    ),
+    *_mutants(
         "qps_conv.c",
         ("upper and lower nibble swapped", "sums[o] += row[o / 2U] & 0x0F;", "sums[o] += row[o / 2U] >> 4;"),
         ("byte of a row's rest", "row[(o * bits) / 8U]", "row[o / 2U]"),

@@ -152,6 +152,19 @@ def table() -> Network:
     return sketch.network()
 
 
+def real_weights() -> Network:
+    """16-bit weights, in more than a block of outputs, on a normalized image and on spikes."""
+    sketch = Sketch(seed=18, timesteps=3)
+    sketch.image((2, 6, 5), normalized=True)
+    sketch.real_conv("stem", 11, stride=(2, 1))
+    sketch.norm("norm")
+    sketch.neuron("lif")
+    sketch.flatten()
+    sketch.real_linear("fc", 3)
+    sketch.readout("mean")
+    return sketch.network()
+
+
 def plain() -> Network:
     """No neurons at all: classes straight from the image."""
     sketch = Sketch(seed=17, timesteps=3)
@@ -169,6 +182,7 @@ NETWORKS: Mapping[str, tuple[Callable[[], Network], LoweringOptions]] = {
     "counts": (counts, LoweringOptions()),
     "wide": (wide, LoweringOptions()),
     "table": (table, LoweringOptions(input_bits=8)),
+    "real_weights": (real_weights, LoweringOptions(readout_bits=16)),
     "plain": (plain, LoweringOptions()),
 }
 

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from qpsnn_codegen.emit import c_model
-from qpsnn_codegen.kinds import add, conv, input, neuron, pools, readout, shortcut, windows  # noqa: A004 - the kind
+from qpsnn_codegen.kinds import add, conv, input, neuron, pools, readout, shortcut, wide_conv, windows  # noqa: A004 - the kind
 from qpsnn_codegen.planning import layouts
 from qpsnn_codegen.planning.kernels import lanes
 from qpsnn_codegen.planning.kernels.events import EventsKernel
@@ -74,6 +74,12 @@ REFERENCE_MUTANTS: tuple[PythonMutant, ...] = (
         "execute",
         ("zero point dropped", " - self.zero_point", ""),
         ("multiplier dropped", "self.multiplier * ", ""),
+    ),
+    *_mutants(
+        wide_conv.WideConv,
+        "execute",
+        ("wide sum rounded down", " + self.half", ""),
+        ("wide sum shifted once more", ">> self.shift", ">> self.shift + 1"),
     ),
     *_mutants(
         windows,

@@ -23,6 +23,8 @@ from qpsnn_codegen.kinds import (
     MaxPool,
     Neuron,
     Readout,
+    RealConv,
+    RealLinear,
     Shortcut,
 )
 from qpsnn_codegen.kinds.conv import Grid
@@ -72,6 +74,24 @@ class Parts:
             inputs=(source,),
             codes=self.rng.integers(1, 256, (outputs, features)).astype(np.uint8),
             grid=Grid.symmetric(8, np.full(outputs, 0.02)),
+            bias=self.rng.normal(0, 0.5, outputs),
+        )
+
+    def real_conv(self, name: str, source: str, inputs: int, outputs: int) -> RealConv:
+        """3×3, padded, with weights as they are before quantization."""
+        return RealConv(
+            name=name,
+            inputs=(source,),
+            weights=self.rng.normal(0, 1.5 / np.sqrt(9 * inputs), (outputs, inputs, 3, 3)),
+            bias=self.rng.normal(0, 0.1, outputs),
+            window=Window(kernel=(3, 3), padding=(1, 1)),
+        )
+
+    def real_linear(self, name: str, source: str, features: int, outputs: int) -> RealLinear:
+        return RealLinear(
+            name=name,
+            inputs=(source,),
+            weights=self.rng.normal(0, 1.0, (outputs, features)),
             bias=self.rng.normal(0, 0.5, outputs),
         )
 
@@ -168,12 +188,34 @@ def _nested_pools() -> Case:
     return Case(network=network_of(nodes, 3), options=LoweringOptions())
 
 
+def _real_weights(bits: int) -> Case:
+    """Weights that lowering rounds, on a normalized image, in front of a pool and as readout."""
+    parts = Parts(5)
+    nodes: list[Node] = [
+        parts.image((3, 7, 6), table=True),
+        parts.real_conv("conv1", "input", 3, 19),
+        parts.batch_norm("norm1", "conv1", 19),
+        MaxPool(name="max1", inputs=("norm1",), window=Window(kernel=(2, 2), stride=(2, 2))),
+        parts.neuron("neuron1", "max1"),
+        parts.conv("conv2", "neuron1", 19, 6, 4),
+        parts.neuron("neuron2", "conv2", "soft"),
+        parts.real_conv("conv3", "neuron2", 6, 8),
+        parts.neuron("neuron3", "conv3", "soft"),
+        Flatten(name="flatten", inputs=("neuron3",)),
+        parts.real_linear("linear", "flatten", 8 * 3 * 3, 3),
+        Readout(name="readout", inputs=("linear",), mode="mean"),
+    ]
+    return Case(network=network_of(nodes, 4), options=LoweringOptions(weight_bits=bits, readout_bits=bits))
+
+
 EXAMPLES: Mapping[str, Callable[[], Case]] = {
     "pools": _pools,
     "table of 8 bits": lambda: _table(8),
     "table of 16 bits": lambda: _table(16),
     "residual": _residual,
     "nested pools": _nested_pools,
+    "real weights of 8 bits": lambda: _real_weights(8),
+    "real weights of 16 bits": lambda: _real_weights(16),
 }
 
 

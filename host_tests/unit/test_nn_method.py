@@ -11,7 +11,8 @@ import torch
 from click.testing import CliRunner
 
 from qpsnn_codegen import nn
-from qpsnn_codegen.cli.method import finetune, prune, train
+from qpsnn_codegen.cli.method import finetune, train
+from qpsnn_codegen.cli.pruning import prune
 from qpsnn_codegen.errors import DataError, ModelFileError, OutputError, QpsnnError, UsageError
 
 

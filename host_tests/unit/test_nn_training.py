@@ -14,7 +14,7 @@ from sklearn.datasets import load_digits
 
 from qpsnn_codegen import nn
 from qpsnn_codegen.errors import DataError, ModelFileError, UsageError
-from qpsnn_codegen.nn.training import jittered
+from qpsnn_codegen.nn.augmentation import augmented, draw
 
 
 def layer(network: nn.SpikingNetwork, name: str) -> Any:
@@ -114,16 +114,11 @@ def test_evaluate_counts_right_answers_and_keeps_the_mode() -> None:
     assert layer(frozen, "conv1").codes is not None
 
 
-def test_jitter_is_the_identity_at_zero_and_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_jitter_is_the_identity_at_zero_and_bounded() -> None:
     images = torch.from_numpy(tiny().train_images.copy())
-    assert jittered(images, nn.TrainingOptions(), torch.Generator()) is images
-    one_pixel = nn.TrainingOptions(shift=1.0)
-
-    def largest(*shape: int, generator: torch.Generator) -> torch.Tensor:
-        return torch.ones(*shape)
-
-    monkeypatch.setattr(torch, "rand", largest)
-    moved = jittered(images, one_pixel, torch.Generator())
+    assert draw(60, nn.TrainingOptions(), torch.Generator()) == {}
+    assert torch.equal(augmented(images, nn.TrainingOptions(), {}), images)
+    moved = augmented(images, nn.TrainingOptions(shift=1.0), {"affine": torch.ones(60, 5)})
     assert torch.allclose(moved[:, :, :-1, :-1], images[:, :, 1:, 1:].float(), atol=1e-4)
     assert float(moved[:, :, -1].abs().max()) < 1e-4
 

@@ -14,8 +14,10 @@ from qpsnn_codegen.cli.building import build_command
 from qpsnn_codegen.cli.compiling import compile_command, inspect_command
 from qpsnn_codegen.cli.device import profile_command, run_command
 from qpsnn_codegen.cli.flashing import flash_command
-from qpsnn_codegen.cli.method import finetune, prune, train
+from qpsnn_codegen.cli.method import finetune, train
+from qpsnn_codegen.cli.pruning import prune
 from qpsnn_codegen.cli.running import evaluate_command, simulate_command, verify_command
+from qpsnn_codegen.cli.zoo import zoo_command
 from qpsnn_codegen.errors import QpsnnError, UsageError
 from qpsnn_codegen.version import __version__
 
@@ -70,6 +72,7 @@ for _command in (
     profile_command,
     flash_command,
     evaluate_command,
+    zoo_command,
     train,
     prune,
     finetune,

@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Any, Literal
 import click
 
 from qpsnn_codegen.arrays import read_inputs
+from qpsnn_codegen.cli.inputs import names_dataset
+from qpsnn_codegen.cli.loading import load_model, load_options
 from qpsnn_codegen.cli.progress import status_line
 from qpsnn_codegen.emit.folder import check_destination
 from qpsnn_codegen.errors import UsageError
@@ -31,6 +33,7 @@ Examples:
   qpsnn-codegen model.pt -o firmware/ --weights-in binary
   qpsnn-codegen model.pt -o firmware/ --board mps2-an386 --board microbit
   qpsnn-codegen model.pt -o firmware/ --ram-limit 8192
+  qpsnn-codegen vgg16.pth.tar -o firmware/ --bits 4 --timesteps 4
 
 \b
 Layers take turns, row by row, where that saves RAM. To keep a limit, or fit a board, spikes are packed
@@ -46,11 +49,11 @@ shows how many instructions are predicted, expected and at worst.
 @click.argument("model", type=click.Path(path_type=Path))
 @click.option("--output", "-o", required=True, type=click.Path(path_type=Path), help="Folder to write.")
 @click.option("--name", help="Prefix of every C symbol. [default: from the file name]")
-@click.option("--timesteps", "-T", type=int, help="T. [default: as trained]")
+@load_options
 @click.option(
     "--calibrate",
     metavar="DATA",
-    help="Count spikes on raw inputs: an .npy or .npz file, digits, or mnist:PATH.",
+    help="Count spikes on raw inputs: an .npy or .npz file, digits, or KIND:PATH as for train.",
 )
 @click.option("--samples", type=click.IntRange(1), default=256, show_default=True, help="Of --calibrate to use.")
 @click.option(
@@ -66,6 +69,20 @@ shows how many instructions are predicted, expected and at worst.
     default="16",
     show_default=True,
     help="Width of normalized images, where normalization is more than a scale.",
+)
+@click.option(
+    "--weight-bits",
+    type=click.Choice(["8", "16"]),
+    default="16",
+    show_default=True,
+    help="Width of the first layer's weights, where they were trained in float.",
+)
+@click.option(
+    "--readout-bits",
+    type=click.Choice(["8", "16"]),
+    default="8",
+    show_default=True,
+    help="The same of the last layer.",
 )
 @click.option(
     "--board", "boards", multiple=True, metavar="BOARD", help="Put this board's port into the folder; may be repeated."
@@ -96,10 +113,14 @@ def compile_command(
     output: Path,
     name: str | None,
     timesteps: int | None,
+    bits: str | None,
+    ends: str | None,
     calibrate: str | None,
     samples: int,
     weights_in: Literal["c", "binary"],
     input_bits: str,
+    weight_bits: str,
+    readout_bits: str,
     boards: tuple[str, ...],
     ram_limit: int | None,
     flash_limit: int | None,
@@ -121,14 +142,19 @@ def compile_command(
     check_destination(output, force=force)
     with status_line() as say:
         say("loading")
-        network = pipeline.load(model, timesteps)
+        loaded = load_model(model, timesteps, bits, ends)
+        network = loaded.network
         data = None if calibrate is None else calibration_inputs(calibrate, network)[:samples]
         compilation = pipeline.compile(
             network,
             name=pipeline.default_name(model) if name is None else name,
             calibration=data,
             weights_in=weights_in,
-            input_bits=8 if input_bits == "8" else 16,
+            input_bits=_width(input_bits),
+            weight_bits=_width(weight_bits),
+            readout_bits=_width(readout_bits),
+            bits=None if bits is None else int(bits),
+            ends=ends,  # type: ignore[arg-type]
             boards=boards,
             planning=planning,
             ram_limit=ram_limit,
@@ -155,6 +181,10 @@ def _kernels(texts: Sequence[str]) -> tuple[tuple[str, str], ...]:
     return tuple(sorted(pairs.items()))
 
 
+def _width(text: str) -> Literal[8, 16]:
+    return 8 if text == "8" else 16
+
+
 def _counter(say: Callable[[str], None], total: int) -> Callable[[int], None]:
     """Tell how many of the calibration samples are done."""
     done = 0
@@ -169,7 +199,7 @@ def _counter(say: Callable[[str], None], total: int) -> Callable[[int], None]:
 
 def calibration_inputs(source: str, network: Network) -> NDArray[Any]:
     """Raw inputs from a file, or the training images of a named data set."""
-    if Path(source).suffix in {".npy", ".npz"} and ":" not in source:
+    if Path(source).suffix in {".npy", ".npz"} and not names_dataset(source):
         return read_inputs(Path(source), _input_shape(network))
     from qpsnn_codegen.nn.datasets import open_dataset  # noqa: PLC0415 - imports torch
 
@@ -185,17 +215,17 @@ def _input_shape(network: Network) -> Shape:
     epilog="""\b
 Example:
   qpsnn-codegen inspect model.pt
+  qpsnn-codegen inspect vgg16.pth.tar --bits 2
 """,
 )
 @click.argument("model", type=click.Path(path_type=Path))
-def inspect_command(*, model: Path) -> None:
+@load_options
+def inspect_command(*, model: Path, timesteps: int | None, bits: str | None, ends: str | None) -> None:
     """Show what is in MODEL: layers, shapes, weights, how it was trained, and what can be certified."""
-    from qpsnn_codegen import pipeline  # noqa: PLC0415 - as above
-    from qpsnn_codegen.lowering import lower  # noqa: PLC0415
-    from qpsnn_codegen.nn.checkpoint import read_checkpoint  # noqa: PLC0415
+    from qpsnn_codegen.lowering import lower  # noqa: PLC0415 - as above
 
-    checkpoint = read_checkpoint(model)
-    network = pipeline.load(model)
+    loaded = load_model(model, timesteps, bits, ends)
+    network = loaded.network
     shapes = network.shapes()
     integers = lower(network)
     synapses = {node.name: node.synapses() for node in integers.nodes}
@@ -217,6 +247,6 @@ def inspect_command(*, model: Path) -> None:
     total = sum(weights.codes.size for weights in synapses.values() if weights)
     click.echo(f"\n{total:,} weights, {network.timesteps} timesteps, classes: {', '.join(network.class_names)}")
     click.echo(f"SHA-256 {network.digest}")
-    for key, value in checkpoint.training.items():
+    for key, value in loaded.about.items():
         if not isinstance(value, dict | list | tuple):
             click.echo(f"{key}: {value}")

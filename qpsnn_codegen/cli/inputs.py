@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -15,13 +16,18 @@ if TYPE_CHECKING:
     from qpsnn_codegen.integer_network import IntegerNetwork
 
 
+def names_dataset(source: str) -> bool:
+    """Whether a text is ``digits`` or KIND:PATH rather than a file; a drive's letter is no kind."""
+    return source == "digits" or (re.match(r"[a-z][a-z0-9-]+:.", source) is not None and not Path(source).exists())
+
+
 def named_inputs(
     source: str, network: IntegerNetwork, *, labels: Path | None = None, limit: int | None = None
 ) -> tuple[NDArray[Any], NDArray[np.int64] | None]:
     """Raw inputs and, if there are any, their labels; at most ``limit`` of them.
 
     Args:
-        source: an .npy or .npz file, ``digits``, or ``mnist:PATH`` or ``npz:PATH`` for its held-out images.
+        source: an .npy or .npz file, ``digits`` or KIND:PATH for a data set's held-out images.
         labels: a file with labels, instead of those beside the inputs.
 
     Raises:
@@ -30,8 +36,7 @@ def named_inputs(
     from qpsnn_codegen.reference import check_inputs  # noqa: PLC0415 - --help should not wait for numpy
 
     classes = len(network.class_names)
-    kind, _, rest = source.partition(":")
-    if source == "digits" or (kind in {"mnist", "npz"} and rest):
+    if names_dataset(source):
         from qpsnn_codegen.nn.datasets import open_dataset  # noqa: PLC0415 - imports torch
 
         dataset = open_dataset(source)

@@ -1,54 +1,49 @@
-"""The commands of the method: ``train``, ``prune``, ``finetune``.
+"""The commands that train: ``train`` and ``finetune``.
 
 torch takes seconds to import, so it is imported inside the commands: ``--help`` stays quick.
 """
 
 from __future__ import annotations
 
-import shlex
-import sys
-from collections.abc import Callable
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any
 
 import click
 
+from qpsnn_codegen.cli.making import DATA_HELP, check_output, command_line, command_options, open_data, output_options
+from qpsnn_codegen.cli.zoo import architecture
 from qpsnn_codegen.errors import OutputError, UsageError
 
 if TYPE_CHECKING:
     from qpsnn_codegen.nn.datasets import Dataset
     from qpsnn_codegen.nn.network import SpikingNetwork
-    from qpsnn_codegen.nn.training import Epoch, TrainingOptions
+    from qpsnn_codegen.nn.training import Progress
+    from qpsnn_codegen.nn.training_options import TrainingOptions
+    from qpsnn_codegen.nn.training_state import Epoch
 
-_Command = TypeVar("_Command", bound=Callable[..., Any])
-
-_DATA_HELP = "digits (scikit-learn's, built in), mnist:PATH (an npz, or a folder of idx files), or npz:PATH."
-
-
-def _options(*decorators: Callable[[Any], Any]) -> Callable[[_Command], _Command]:
-    def apply(command: _Command) -> _Command:
-        for decorator in reversed(decorators):
-            command = decorator(command)
-        return command
-
-    return apply
-
-
-_output_options = _options(
-    click.option("--out", "-o", type=click.Path(path_type=Path), required=True, help="Model file to write."),
-    click.option("--force", is_flag=True, help="Overwrite --out if it exists."),
-    click.option("--threads", type=click.IntRange(1), default=2, show_default=True, help="CPU threads."),
-)
-
-_training_options = _options(
-    click.option("--data", required=True, help=_DATA_HELP),
+_training_options = command_options(
+    click.option("--data", required=True, help=DATA_HELP),
     click.option("--batch", type=int, default=64, show_default=True, help="Images per step."),
     click.option("--optimizer", type=click.Choice(["adam", "sgd"]), default="adam", show_default=True),
     click.option("--weight-decay", type=float, default=0.0, show_default=True, help="L2 penalty."),
+    click.option("--crop", type=int, default=0, show_default=True, help="Cut images out of a border of zeros: pixels."),
+    click.option("--flip", is_flag=True, help="Mirror every other image."),
+    click.option("--cutout", type=int, default=0, show_default=True, help="Set a square to zero: pixels."),
     click.option("--shift", type=float, default=1.0, show_default=True, help="Move images: pixels."),
     click.option("--rotate", type=float, default=12.0, show_default=True, help="Turn them: degrees."),
     click.option("--zoom", type=float, default=0.15, show_default=True, help="Scale them: fraction."),
     click.option("--smoothing", type=float, default=0.05, show_default=True, help="Label smoothing."),
+    click.option(
+        "--spike-penalty",
+        type=float,
+        default=0.0,
+        show_default=True,
+        help="Weight in the loss of synaptic operations relative to dense: saves spikes, and so instructions.",
+    ),
+    click.option("--float-weights", is_flag=True, help="Do not quantize while training; only what is written."),
     click.option("--seed", type=int, default=0, show_default=True, help="Of all that is random."),
     click.option(
         "--state",
@@ -56,7 +51,9 @@ _training_options = _options(
         help="File that receives the state after every epoch, for --resume.",
     ),
     click.option("--resume", is_flag=True, help="Continue from --state, if it exists."),
-    _output_options,
+    click.option("--csv", "log", type=click.Path(path_type=Path), help="File that receives a line per epoch (CSV)."),
+    click.option("--device", type=click.Choice(["cpu", "cuda"]), default="cpu", show_default=True),
+    output_options,
 )
 
 
@@ -65,13 +62,19 @@ _training_options = _options(
 Examples:
   qpsnn-codegen train --data digits --bits 4 -o digits.pt
   qpsnn-codegen train --data digits --bits 2 --layout 24,M,48,48,M --seed 3 -o digits_2bit.pt
+  qpsnn-codegen train --data digits --arch micro_resnet --width 2 -o residual.pt
   qpsnn-codegen train --data mnist:mnist.npz --epochs 10 --state run.state --resume -o mnist.pt
+  qpsnn-codegen train --data cifar10:cifar/ --arch vgg16 --crop 4 --flip --cutout 16 --rotate 0 -o c.pt
+  qpsnn-codegen train --data "events:gestures/?frames=10&size=32" --csv run.csv -o gestures.pt
+  torchrun --nproc-per-node 4 -m qpsnn_codegen train --data cifar10:cifar/ --threads 1 -o cifar.pt
 
 \b
 Then: qpsnn-codegen prune digits.pt --data digits --ratio 0.5 -o half.pt
 """
 )
-@click.option("--arch", default="cnn", show_default=True, help="cnn, mlp, vgg16 or resnet.")
+@click.option("--arch", help="Architecture: `qpsnn-codegen zoo` lists them. [default: cnn]")
+@click.option("--preset", help="Architecture and T of a row of the paper's tables, likewise; unpruned.")
+@click.option("--width", type=float, default=1.0, show_default=True, help="Factor on all channel counts.")
 @click.option("--layout", help="cnn: widths of the 3×3 convs, M for a max-pool. [default: 16,M,32,M,32]")
 @click.option("--hidden", help="mlp: widths of the hidden layers. [default: 128]")
 @click.option("--bits", type=int, default=4, show_default=True, help="Of the inner weights: 8, 4 or 2.")
@@ -82,24 +85,22 @@ Then: qpsnn-codegen prune digits.pt --data digits --ratio 0.5 -o half.pt
     show_default=True,
     help="Scale of the weights: ReScaW's three, or none.",
 )
-@click.option("--timesteps", "-T", type=int, default=4, show_default=True, help="T, 1 to 4096.")
+@click.option("--timesteps", "-T", type=int, help="T, 1 to 4096. [default: the architecture's, or the events' frames]")
 @click.option("--epochs", type=int, default=120, show_default=True, help="Passes over the training images.")
 @click.option("--lr", "learning_rate", type=float, default=1e-2, show_default=True, help="At the start.")
 @_training_options
 def train(
     *,
-    arch: str,
+    arch: str | None,
+    preset: str | None,
+    width: float,
     layout: str | None,
     hidden: str | None,
     bits: int,
     gamma: str,
-    timesteps: int,
+    timesteps: int | None,
     data: str,
-    out: Path,
-    force: bool,
     threads: int,
-    state: Path | None,
-    resume: bool,
     **settings: Any,
 ) -> None:
     """Train a quantized spiking network from scratch.
@@ -107,30 +108,32 @@ def train(
     The first conv and the last linear layer are quantized to 8 bits, the layers between to --bits, from the
     first step on. Accuracy on the held-out images is printed at the end and stored in the model file.
     """
-    _check_output(out, force)
-    _check_state(state, resume)
-    options = _training(settings)
-    dataset = _open(data, threads)
+    job = _job(settings)
+    dataset = open_data(data, threads)
+    from qpsnn_codegen.nn.training import fitted  # noqa: PLC0415
     from qpsnn_codegen.nn.zoo import build  # noqa: PLC0415
 
-    extra: dict[str, Any] = {}
+    # Classes and input are the data's; a preset has its own only as the paper's.
+    name, _ = architecture(arch, preset)
+    frames = _timesteps(timesteps, dataset)
+    extra: dict[str, Any] = {} if frames is None else {"timesteps": frames}
     if layout is not None:
         extra["layout"] = tuple(_width(entry, "--layout") for entry in layout.split(","))
     if hidden is not None:
         extra["hidden"] = tuple(_width(entry, "--hidden", pools=False) for entry in hidden.split(","))
     model = build(
-        arch,
-        seed=options.seed,
+        name,
+        seed=job.options.seed,
         bits=bits,
         gamma=gamma,
-        timesteps=timesteps,
+        width=width,
         classes=len(dataset.class_names),
         class_names=dataset.class_names,
         input_shape=dataset.shape,
         divisor=dataset.divisor,
         **extra,
     )
-    _run(model, dataset, options, out, state, resume)
+    _run(fitted(model, dataset), dataset, job)
 
 
 @click.command(
@@ -148,121 +151,56 @@ def finetune(
     *,
     model: Path,
     data: str,
-    out: Path,
-    force: bool,
     threads: int,
-    state: Path | None,
-    resume: bool,
     **settings: Any,
 ) -> None:
     """Train MODEL further, usually after pruning."""
-    _check_output(out, force)
-    _check_state(state, resume)
-    options = _training(settings)
-    dataset = _open(data, threads)
+    job = _job(settings)
+    dataset = open_data(data, threads)
     from qpsnn_codegen.nn.checkpoint import load  # noqa: PLC0415
 
-    _run(load(model), dataset, options, out, state, resume)
-
-
-@click.command(
-    epilog="""\b
-Examples:
-  qpsnn-codegen prune digits.pt --data digits --ratio 0.5 -o half.pt
-  qpsnn-codegen prune digits.pt --data digits --ratio 0.3,0.6,0 --criterion sca -o other.pt
-
-\b
-Then: qpsnn-codegen finetune half.pt --data digits -o digits_pruned.pt
-"""
-)
-@click.argument("model", type=click.Path(path_type=Path))
-@click.option("--data", required=True, help=_DATA_HELP)
-@click.option("--ratio", required=True, help="Share of channels to remove from each conv, or one per conv (0.3,0.6,0).")
-@click.option(
-    "--criterion",
-    type=click.Choice(["svs", "sca"]),
-    default="svs",
-    show_default=True,
-    help="svs: singular values of the spike maps; sca: size of the membrane potentials.",
-)
-@click.option(
-    "--rounding",
-    type=click.Choice(["text", "code"]),
-    default="text",
-    show_default=True,
-    help="Channels kept: n - round(r·n), or int(n·(1 - r)) as the paper's code.",
-)
-@click.option("--images", type=click.IntRange(1), default=256, show_default=True, help="Images to score on.")
-@click.option("--prune-last", is_flag=True, help="Prune the last conv too.")
-@click.option("--seed", type=int, default=0, show_default=True, help="Picks the images.")
-@_output_options
-def prune(
-    *,
-    model: Path,
-    data: str,
-    ratio: str,
-    criterion: str,
-    rounding: str,
-    images: int,
-    prune_last: bool,
-    seed: int,
-    out: Path,
-    force: bool,
-    threads: int,
-) -> None:
-    """Remove the least informative channels of MODEL's convs.
-
-    Scores are taken on training images; batch-norms and following layers shrink along. Fine-tune the result.
-    """
-    _check_output(out, force)
-    ratios = [_number(entry, "--ratio") for entry in ratio.split(",")]
-    dataset = _open(data, threads)
-    import torch  # noqa: PLC0415
-
-    from qpsnn_codegen.nn import checkpoint, pruning, training  # noqa: PLC0415
-
-    network = checkpoint.load(model)
-    training.check_fits(network, dataset)
-    order = torch.randperm(len(dataset.train_images), generator=torch.Generator().manual_seed(seed))
-    smaller, report = pruning.prune(
-        network,
-        torch.from_numpy(dataset.train_images[order[:images].numpy()]),
-        ratios[0] if len(ratios) == 1 else ratios,
-        criterion=criterion,  # type: ignore[arg-type]
-        rounding=rounding,  # type: ignore[arg-type]
-        prune_last=prune_last,
-    )
-    accuracy = training.evaluate(smaller, dataset)
-    record = {"data": dataset.name, "accuracy": accuracy, "seed": seed, "command": _command_line()}
-    checkpoint.save(smaller, out, training=record)
-    for name, kept in report.kept.items():
-        click.echo(f"{name}: {len(kept)} channels kept")
-    for name, reason in report.untouched.items():
-        click.echo(f"{name}: left whole, {reason}")
-    click.echo(f"parameters: {report.parameters_before} to {report.parameters_after}")
-    held_out = len(dataset.test_images)
-    click.echo(f"accuracy before fine-tuning: {100 * accuracy:.2f} % of {held_out} held-out images")
-    click.echo(f"written: {out}")
+    _run(load(model), dataset, job)
 
 
 # --- what they share
 
 
-def _check_output(out: Path, force: bool) -> None:
-    # Before the training, not after it.
-    if out.is_dir():
-        raise OutputError(str(out), "it is a folder", "give a file name ending in .pt")
-    if out.exists() and not force:
-        raise OutputError(str(out), "the file exists", "give --force to overwrite it, or another --out")
-    if not out.parent.is_dir():
-        raise OutputError(str(out), f"there is no folder {out.parent}", "make it first")
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Job:
+    """A training as the command line describes it: how, and which files take part."""
+
+    options: TrainingOptions
+    out: Path
+    force: bool
+    state: Path | None
+    resume: bool
+    log: Path | None
+    device: str
+    float_weights: bool
 
 
-def _check_state(state: Path | None, resume: bool) -> None:
-    if resume and state is None:
+def _job(settings: dict[str, Any]) -> _Job:
+    """Take the options of :data:`_training_options` apart, and refuse what could not be written later."""
+    from qpsnn_codegen.nn.training_options import TrainingOptions  # noqa: PLC0415
+
+    own = {name: settings.pop(name) for name in ("out", "force", "state", "resume", "log", "device", "float_weights")}
+    job = _Job(options=TrainingOptions(**settings), **own)
+    check_output(job.out, job.force)
+    if job.resume and job.state is None:
         raise UsageError("--resume", "there is no --state to resume from", "give --state FILE as well")
-    if state is not None and state.exists() and not resume:
-        raise OutputError(str(state), "the file exists", "give --resume to continue from it, or delete it")
+    if job.state is not None and job.state.exists() and not job.resume:
+        raise OutputError(str(job.state), "the file exists", "give --resume to continue from it, or delete it")
+    if job.log is not None:
+        # A run that continues has its earlier epochs in the state, and writes them again.
+        check_output(job.log, job.force or job.resume, "--csv")
+    return job
+
+
+def _timesteps(given: int | None, data: Dataset) -> int | None:
+    """T as it is asked for, or as the recordings have it; None leaves it to the architecture."""
+    if given is not None and data.frames not in (None, given):
+        raise UsageError("--timesteps", f"{given} for recordings of {data.frames} frames", "leave it out")
+    return data.frames or given
 
 
 def _width(entry: str, option: str, *, pools: bool = True) -> int | str:
@@ -278,53 +216,68 @@ def _width(entry: str, option: str, *, pools: bool = True) -> int | str:
     return width
 
 
-def _number(entry: str, option: str) -> float:
-    try:
-        return float(entry)
-    except ValueError:
-        raise UsageError(option, f"{entry!r} is no number", "give 0.5, or one per conv: 0.3,0.6,0") from None
+_WORTH_SAYING = 20.0
+"""Seconds of training below which nobody has to be told how long it will take."""
 
 
-def _training(settings: dict[str, Any]) -> TrainingOptions:
-    from qpsnn_codegen.nn.training import TrainingOptions  # noqa: PLC0415
-
-    return TrainingOptions(**settings)
-
-
-def _open(data: str, threads: int) -> Dataset:
+def _run(model: SpikingNetwork, dataset: Dataset, job: _Job) -> None:
     import torch  # noqa: PLC0415
 
-    from qpsnn_codegen.nn.datasets import open_dataset  # noqa: PLC0415
+    from qpsnn_codegen.nn import checkpoint, layers, training  # noqa: PLC0415
+    from qpsnn_codegen.nn.distributed import torchrun_team  # noqa: PLC0415
 
-    torch.set_num_threads(threads)
-    return open_dataset(data)
+    if job.device == "cuda" and not torch.cuda.is_available():
+        raise UsageError("--device", "torch sees no CUDA device", "use --device cpu, or a torch built for CUDA")
+    options, device = job.options, torch.device(job.device)
+    with torchrun_team(device) as team:
+        model.to(device)
+
+        def announce(seconds: float, epochs: int) -> None:
+            if team.leads and seconds * epochs >= _WORTH_SAYING:
+                click.echo(f"about {_duration(seconds)} per epoch, {_duration(seconds * epochs)} for {epochs} epochs")
+
+        with layers.float_weights(model, job.float_weights), _epochs(options.epochs, show=team.leads) as progress:
+            history = training.train(
+                model,
+                dataset,
+                options,
+                begin=announce,
+                progress=progress,
+                log=job.log,
+                state=job.state,
+                resume=job.resume,
+                team=team,
+            )
+        if not team.leads:
+            return
+        start = "" if team.size == 1 else f"torchrun --nproc-per-node {team.size} -m "
+        accuracy = training.evaluate(model, dataset)
+        record = training.training_record(dataset, options, history, accuracy=accuracy, command=start + command_line())
+        checkpoint.save(model.cpu(), job.out, training=record)
+    click.echo(f"accuracy: {100 * accuracy:.2f} % of {len(dataset.test_images)} held-out images")
+    click.echo(f"written: {job.out}")
 
 
-def _command_line() -> str:
-    return shlex.join(["qpsnn-codegen", *sys.argv[1:]])
-
-
-def _run(
-    model: SpikingNetwork,
-    dataset: Dataset,
-    options: TrainingOptions,
-    out: Path,
-    state: Path | None,
-    resume: bool,
-) -> None:
+@contextmanager
+def _epochs(total: int, *, show: bool) -> Iterator[Progress]:
     from tqdm import tqdm  # noqa: PLC0415
 
-    from qpsnn_codegen.nn import checkpoint, training  # noqa: PLC0415
+    # None: a bar on a terminal only.
+    with tqdm(total=total, unit="epoch", disable=None if show else True) as bar:
 
-    with tqdm(total=options.epochs, unit="epoch", disable=None) as bar:
-
-        def show(epoch: Epoch) -> None:
+        def progress(epoch: Epoch) -> None:
             bar.update(epoch.number - bar.n)
-            bar.set_postfix(loss=f"{epoch.loss:.4f}", train=f"{100 * epoch.accuracy:.1f} %")
+            bar.set_postfix(
+                loss=f"{epoch.loss:.4f}",
+                train=f"{100 * epoch.accuracy:.1f} %",
+                operations=f"{100 * epoch.operations:.1f} %",
+            )
 
-        history = training.train(model, dataset, options, progress=show, state=state, resume=resume)
-    accuracy = training.evaluate(model, dataset)
-    record = training.training_record(dataset, options, history, accuracy=accuracy, command=_command_line())
-    checkpoint.save(model, out, training=record)
-    click.echo(f"accuracy: {100 * accuracy:.2f} % of {len(dataset.test_images)} held-out images")
-    click.echo(f"written: {out}")
+        yield progress
+
+
+def _duration(seconds: float) -> str:
+    minutes = round(seconds / 60)
+    if seconds < 100:
+        return f"{seconds:.1f} s"
+    return f"{minutes} min" if minutes < 100 else f"{minutes // 60} h {minutes % 60:02} min"

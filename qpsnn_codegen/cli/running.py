@@ -10,6 +10,8 @@ import click
 from qpsnn_codegen.arrays import read_inputs
 from qpsnn_codegen.cli.device import device_options, verify_on_device
 from qpsnn_codegen.cli.inputs import named_inputs
+from qpsnn_codegen.cli.loading import load_model, load_options
+from qpsnn_codegen.cli.making import DATA_HELP
 from qpsnn_codegen.cli.progress import progress_bar, status_line
 from qpsnn_codegen.errors import OutputError, UsageError
 from qpsnn_codegen.files import atomic_file
@@ -72,7 +74,7 @@ Exit code 0: everything equal. 1: the first difference is shown.
 """,
 )
 @click.argument("folder", type=click.Path(path_type=Path))
-@click.option("--inputs", help="More inputs, compared first: .npy, .npz, digits, or mnist:PATH.")
+@click.option("--inputs", help="More inputs, compared first: .npy, .npz, digits, or KIND:PATH as for train.")
 @click.option("--limit", type=click.IntRange(1), help="Compare only the first inputs.")
 @click.option("--cc", help="C compiler: gcc, clang or a path. [default: gcc]")
 @click.option("--sanitize", is_flag=True, help="Build with AddressSanitizer and UndefinedBehaviorSanitizer.")
@@ -133,11 +135,22 @@ Exit code 1 if the C differs from the integer reference in any spike or logit.
 """,
 )
 @click.argument("model", type=click.Path(path_type=Path))
-@click.option("--data", required=True, help="digits, mnist:PATH (npz, or folder of idx files) or npz:PATH.")
+@click.option("--data", required=True, help=DATA_HELP)
 @click.option("--limit", type=click.IntRange(1), help="Use only the first held-out images.")
 @click.option("--cc", default="gcc", show_default=True, help="C compiler: gcc, clang or a path.")
+@load_options
 @click.pass_context
-def evaluate_command(ctx: click.Context, *, model: Path, data: str, limit: int | None, cc: str) -> None:
+def evaluate_command(
+    ctx: click.Context,
+    *,
+    model: Path,
+    data: str,
+    limit: int | None,
+    cc: str,
+    timesteps: int | None,
+    bits: str | None,
+    ends: str | None,
+) -> None:
     """Accuracy of MODEL on held-out data: float model, integer reference and C, side by side."""
     from qpsnn_codegen import pipeline  # noqa: PLC0415 - as above
     from qpsnn_codegen.comparison import compare_on  # noqa: PLC0415
@@ -147,11 +160,12 @@ def evaluate_command(ctx: click.Context, *, model: Path, data: str, limit: int |
     dataset = open_dataset(data)
     images, labels = dataset.test_images[:limit], dataset.test_labels[:limit]
     with status_line() as say:
-        compilation = pipeline.compile(model, say=say)
+        loaded = load_model(model, timesteps, bits, ends)
+        compilation = pipeline.compile(loaded.network, say=say)
     with progress_bar(len(images), "evaluating") as advance:
-        result = compare_on(model, compilation, images, labels, cc=cc, progress=advance)
+        result = compare_on(loaded.predict, compilation, images, labels, cc=cc, progress=advance)
     rows = [
-        ["float model (torch, float32)", f"{result.float_correct / len(labels):.2%}", ""],
+        [loaded.trained, f"{result.float_correct / len(labels):.2%}", ""],
         ["integer reference (numpy)", f"{result.reference_correct / len(labels):.2%}", ""],
         [f"C ({cc})", f"{result.c_correct / len(labels):.2%}", f"{result.verdict.mismatches} mismatches"],
     ]

@@ -16,7 +16,9 @@ from qpsnn_codegen.kinds.linear import Linear
 from qpsnn_codegen.kinds.neuron import IntegerNeuron, Neuron
 from qpsnn_codegen.kinds.pools import AveragePool, CurrentPool, MapPool, MaxPool
 from qpsnn_codegen.kinds.readout import LastReadout, Readout, SumReadout
+from qpsnn_codegen.kinds.real_weights import RealConv, RealLinear
 from qpsnn_codegen.kinds.shortcut import ChannelMap, Shortcut
+from qpsnn_codegen.kinds.wide_conv import WideConv
 from qpsnn_codegen.network import Node
 
 __all__ = [
@@ -31,6 +33,8 @@ __all__ = [
     "MaxPool",
     "Neuron",
     "Readout",
+    "RealConv",
+    "RealLinear",
     "Shortcut",
 ]
 
@@ -38,6 +42,8 @@ NODE_KINDS: tuple[tuple[type[Node], tuple[type[IntegerNode], ...]], ...] = (
     (Input, (IntegerInput, Lookup)),
     (Conv, (IntegerConv,)),
     (Linear, ()),
+    (RealConv, (WideConv,)),
+    (RealLinear, ()),
     (BatchNorm, ()),
     (Neuron, (IntegerNeuron,)),
     (MaxPool, (MapPool, CurrentPool)),

@@ -10,10 +10,18 @@ from numpy.typing import NDArray
 
 from qpsnn_codegen.emit.c_model import CLayer, CModel
 from qpsnn_codegen.integer_network import INT32_MAX, IntegerNode, Integers, IntegerType, Synapses
+from qpsnn_codegen.kinds.wide_conv import BITS as WIDE_BITS
+from qpsnn_codegen.kinds.wide_conv import WideConv
 from qpsnn_codegen.kinds.windows import Window, convolve, per_frame
 from qpsnn_codegen.lowering import Draft, Signal, constant, fractions
 from qpsnn_codegen.network import Floats, Node, Shape
 from qpsnn_codegen.planning.layouts import pack_rows
+
+MAX_ROUNDED_SUM = 2**30
+"""Currents that had to be rounded stay below this, divided by T + 1."""
+
+Codes = NDArray[np.uint8] | NDArray[np.uint16]
+"""Weight codes: of 16 bits where the grid has as many."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -29,6 +37,11 @@ class Grid:
     divisor: int
     scale: NDArray[np.float64]
 
+    @property
+    def mirror(self) -> int:
+        """What a code and its complement sum to."""
+        return 2 * self.zero_point // self.multiplier
+
     @staticmethod
     def rescaw(bits: int, scale: NDArray[np.float64]) -> Grid:
         """The grid of odd levels, without zero."""
@@ -40,23 +53,23 @@ class Grid:
         """The grid with zero in the middle."""
         return Grid(bits=bits, multiplier=1, zero_point=2 ** (bits - 1), divisor=1, scale=scale)
 
-    def values(self, codes: NDArray[np.uint8]) -> Floats:
+    def values(self, codes: Codes) -> Floats:
         """Real weights, float64, from codes ``[O, ...]``."""
         unit = (self.scale / self.divisor).reshape(-1, *[1] * (codes.ndim - 1))
         return unit * (self.multiplier * codes.astype(np.float64) - self.zero_point)
 
-    def levels(self, codes: NDArray[np.uint8]) -> Integers:
+    def levels(self, codes: Codes) -> Integers:
         """Integer weights m u - z."""
         return self.multiplier * codes.astype(np.int64) - self.zero_point
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Conv(Node):
-    """2-D convolution. ``codes`` uint8 ``[O, I/groups, kh, kw]``; ``bias`` float64 [O]."""
+    """2-D convolution. ``codes`` ``[O, I/groups, kh, kw]``; ``bias`` float64 [O]."""
 
     kind: ClassVar[str] = "conv"
 
-    codes: NDArray[np.uint8]
+    codes: Codes
     grid: Grid
     bias: NDArray[np.float64]
     window: Window
@@ -90,7 +103,7 @@ def lower_synapses(
     node: Node,
     draft: Draft,
     signal: Signal,
-    codes: NDArray[np.uint8],
+    codes: Codes,
     grid: Grid,
     bias: NDArray[np.float64],
     window: Window,
@@ -103,36 +116,67 @@ def lower_synapses(
             "reads values that are neither an input nor spikes",
             "put a neuron (and no batch-norm or addition of currents) before it",
         )
+    if codes.max() >= 2**grid.bits or grid.mirror - int(codes.min()) >= 2**grid.bits:
+        raise node.refuse("has weight codes outside its grid", "quantize its weights again")
+    shift = 0
+    if grid.bits == WIDE_BITS:
+        shift = _add_wide(node, draft, signal, codes, grid, window, groups)
+    else:
+        _add_narrow(node, draft, signal, codes, grid, window, groups)
+    # The real value of one unit of A.
+    units = fractions(grid.scale) * (scale_in * 2**shift / grid.divisor)
+    error = constant(0, len(codes))
+    if any(signal.error):
+        # The largest sum of |weight| times the largest input error.
+        magnitude = np.abs(grid.levels(codes)).reshape(len(codes), -1).sum(axis=1)
+        error = fractions(grid.scale) * fractions(magnitude) * (max(signal.error) / grid.divisor)
+    if shift:
+        error = error + units / 2
+    return Signal(
+        node=node.name,
+        scale=units,
+        offset=fractions(bias),
+        error=error,
+        shared=False,
+    )
+
+
+def _add_narrow(
+    node: Node, draft: Draft, signal: Signal, codes: Codes, grid: Grid, window: Window, groups: int
+) -> None:
+    """Append a layer of codes up to 8 bits; every intermediate sum fits 32."""
     integer = IntegerConv(
         name=node.name,
         inputs=(signal.node,),
-        codes=codes,
+        codes=codes.astype(np.uint8),
         bits=grid.bits,
         multiplier=grid.multiplier,
         zero_point=grid.zero_point,
         window=window,
         groups=groups,
     )
-    if codes.max() >= 2**grid.bits or integer.mirror - int(codes.min()) >= 2**grid.bits:
-        raise node.refuse("has weight codes outside its grid", "quantize its weights again")
-    source = draft.types[signal.node]
-    worst = integer.worst_sum(source)
+    worst = integer.worst_sum(draft.types[signal.node])
     if worst > INT32_MAX:
         raise node.cannot_lower(f"its sums reach {worst}, beyond 32 bits", "use fewer inputs, bits or a smaller kernel")
     draft.add(integer)
-    units = fractions(grid.scale)
-    error = constant(0, len(codes))
-    if any(signal.error):
-        # The largest sum of |weight| times the largest input error.
-        magnitude = np.abs(grid.levels(codes)).reshape(len(codes), -1).sum(axis=1)
-        error = units * fractions(magnitude) * (max(signal.error) / grid.divisor)
-    return Signal(
-        node=node.name,
-        scale=units * (scale_in / grid.divisor),
-        offset=fractions(bias),
-        error=error,
-        shared=False,
-    )
+
+
+def _add_wide(node: Node, draft: Draft, signal: Signal, codes: Codes, grid: Grid, window: Window, groups: int) -> int:
+    """Append a layer of 16-bit codes; returns by how many bits its sums are shifted."""
+    if groups != 1:
+        raise node.refuse("is a grouped layer of 16-bit weights", "use 8 bits there, or no groups")
+    levels = grid.levels(codes).astype(np.int16)
+    integer = WideConv(name=node.name, inputs=(signal.node,), levels=levels, window=window, shift=0)
+    low, high = integer.sums_range(draft.types[signal.node])
+    worst = int(max(-low.min(), high.max()))
+    exact = not any(signal.error)
+    # Where the input is not exact, a sum of fewer bits changes next to nothing, and leaves the membranes room.
+    most = INT32_MAX if exact else MAX_ROUNDED_SUM // (draft.timesteps + 1)
+    shift = 0 if exact else (worst // most).bit_length()
+    if worst >> shift > most or worst >= 2**53:
+        raise node.cannot_lower(f"its sums reach {worst}, beyond 32 bits", "use fewer inputs or 8-bit weights")
+    draft.add(replace(integer, shift=shift))
+    return shift
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -8,7 +8,7 @@ from typing import ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
-from qpsnn_codegen.kinds.conv import Grid, lower_synapses
+from qpsnn_codegen.kinds.conv import Codes, Grid, lower_synapses
 from qpsnn_codegen.kinds.windows import Window
 from qpsnn_codegen.lowering import Draft, Signal
 from qpsnn_codegen.network import Floats, Node, Shape
@@ -18,12 +18,12 @@ from qpsnn_codegen.network import Floats, Node, Shape
 class Linear(Node):
     """Fully connected layer.
 
-    ``codes`` uint8 ``[O, I]``, features in channel, row, column order; ``bias`` float64 [O].
+    ``codes`` ``[O, I]``, features in channel, row, column order; ``bias`` float64 [O].
     """
 
     kind: ClassVar[str] = "linear"
 
-    codes: NDArray[np.uint8]
+    codes: Codes
     grid: Grid
     bias: NDArray[np.float64]
 

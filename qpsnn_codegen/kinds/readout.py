@@ -64,7 +64,15 @@ class Readout(Node):
         rescale, unit = Rescale.of(signal.scale, signal.offset * steps)
         if kind.bound * steps > INT32_MAX:
             raise self.cannot_lower("its sums do not fit 32 bits", "use fewer timesteps or inputs")
-        draft.add(SumReadout(name=self.name, inputs=(signal.node,), timesteps=steps, rescale=rescale))
+        draft.add(
+            SumReadout(
+                name=self.name,
+                inputs=(signal.node,),
+                timesteps=steps,
+                rescale=rescale,
+                rounded_weights=any(signal.error),
+            )
+        )
         draft.logit_scale = unit / divisor
         self._check_range(draft)
         return signal
@@ -178,19 +186,24 @@ class Rescale:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SumReadout(IntegerNode):
-    """Sum of currents over the window, rescaled: ``[N, 1, K, 1, 1]``."""
+    """Sum of currents over the window, rescaled: ``[N, 1, K, 1, 1]``.
+
+    ``rounded_weights``: the currents differ from the real ones.
+    """
 
     kind: ClassVar[str] = "readout"
     stored: ClassVar[bool] = True
 
     timesteps: int
     rescale: Rescale
+    rounded_weights: bool = False
 
     @property
     def verdict(self) -> str:
-        if self.rescale.exact:
-            return "exact"
-        return "biases rounded" if self.rescale.multiplier is None else "biases and scales rounded"
+        parts = ["weights"] * self.rounded_weights
+        if not self.rescale.exact:
+            parts += ["biases"] if self.rescale.multiplier is None else ["biases", "scales"]
+        return f"{' and '.join(parts)} rounded" if parts else "exact"
 
     def output_type(self, *inputs: IntegerType) -> IntegerType:
         (source,) = inputs

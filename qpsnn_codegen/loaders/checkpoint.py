@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
-from pathlib import Path
+from functools import cache
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from qpsnn_codegen.errors import UnsupportedError
+from qpsnn_codegen import nn
+from qpsnn_codegen.errors import UnsupportedError, UsageError
 from qpsnn_codegen.kinds.add import Add
 from qpsnn_codegen.kinds.batch_norm import BatchNorm
 from qpsnn_codegen.kinds.conv import Conv, Grid
@@ -23,8 +23,9 @@ from qpsnn_codegen.kinds.pools import AveragePool, MaxPool
 from qpsnn_codegen.kinds.readout import Readout
 from qpsnn_codegen.kinds.shortcut import Shortcut
 from qpsnn_codegen.kinds.windows import Window
-from qpsnn_codegen.network import Network, Node, check_network, frozen_array
-from qpsnn_codegen.nn.checkpoint import Checkpoint, InputSpec, read_checkpoint
+from qpsnn_codegen.loaders.base import Loaded, Loader, Source
+from qpsnn_codegen.network import Network, Node, frozen_array
+from qpsnn_codegen.nn.checkpoint import Checkpoint, InputSpec, check_content
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -51,19 +52,33 @@ class _Entry:
         return frozen_array(values, np.float64)
 
 
-def load_checkpoint(path: Path, timesteps: int | None = None) -> Network:
-    """Read a ``model.pt``; ``timesteps`` replaces the T it was trained with.
+def load_checkpoint(source: Source) -> Loaded:
+    """Read a ``model.pt``.
 
     Raises:
-        ModelFileError: the file is no checkpoint, damaged, or contradicts itself.
+        ModelFileError: the file is no checkpoint, or contradicts itself.
         UnsupportedError: the network has no form here.
+        UsageError: options for what a checkpoint says itself.
     """
-    checkpoint = read_checkpoint(path)
-    network = network_of(checkpoint, hashlib.sha256(Path(path).read_bytes()).hexdigest())
-    if timesteps is not None:
-        network = replace(network, timesteps=timesteps)
-    check_network(network)
-    return network
+    checkpoint = check_content(str(source.path), source.content)
+    for name, value in source.options.given().items():
+        raise UsageError(f"--{name}", f"{value} for a file that says it itself", f"leave --{name} out")
+    network = network_of(checkpoint, source.digest)
+    if source.options.timesteps is not None:
+        network = replace(network, timesteps=source.options.timesteps)
+
+    @cache  # few commands want it
+    def model() -> nn.SpikingNetwork:
+        trained = nn.load(source.path)
+        trained.timesteps = network.timesteps
+        return trained
+
+    return Loaded(
+        network=network,
+        predict=lambda inputs: nn.predict(model(), inputs),
+        trained="float model (torch, float32)",
+        about=checkpoint.training,
+    )
 
 
 def network_of(checkpoint: Checkpoint, digest: str) -> Network:
@@ -174,3 +189,5 @@ _BUILDERS: dict[str, Callable[[_Entry], Node]] = {
     "shortcut": lambda e: Shortcut(**e.base, **e.attributes),
     "readout": lambda e: Readout(**e.base, mode=e.attributes["mode"]),
 }
+
+LOADER = Loader(recognizes=lambda content: True, load=load_checkpoint)

@@ -127,7 +127,7 @@ def save(model: SpikingNetwork, path: str | os.PathLike[str], *, training: Mappi
     }
     # What is written must be readable: the reader's own checks are the definition of the format.
     try:
-        _check_content(str(path), content)
+        check_content(str(path), content)
     except ModelFileError as error:
         raise UsageError("save", error.what, "repair the model before saving it") from None
     buffer = io.BytesIO()
@@ -188,7 +188,7 @@ def read_checkpoint(path: str | os.PathLike[str]) -> Checkpoint:
             which.
     """
     where = str(path)
-    return _check_content(where, read_torch_file(where, Path(path), REMEDY_FILE))
+    return check_content(where, read_torch_file(where, Path(path), REMEDY_FILE))
 
 
 def _floats(least: float, most: float, *, open_below: bool = False) -> Check:
@@ -273,7 +273,8 @@ _TOP: Mapping[str, Check] = {
 }
 
 
-def _check_content(where: str, content: object) -> Checkpoint:
+def check_content(where: str, content: object) -> Checkpoint:
+    """Validate what a torch file held; ``where`` is its name. Raises as :func:`read_checkpoint`."""
     if type(content) is not dict or content.get("format") != FORMAT:
         raise ModelFileError(where, f"a torch file, but its format is not {FORMAT!r}", REMEDY_FILE)
     version = content.get("version")

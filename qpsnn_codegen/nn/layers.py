@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
@@ -23,6 +26,7 @@ class QuantWeights(nn.Module):
     weight: Tensor
     codes: Tensor | None
     scale: Tensor | None
+    use_float = False
 
     def __init__(self, quantizer: Quantizer) -> None:
         super().__init__()
@@ -63,9 +67,28 @@ class QuantWeights(nn.Module):
 
     def effective_weight(self) -> Tensor:
         """The weights the layer computes with, [O, ...], in the module's dtype."""
+        if self.use_float:
+            return self.weight
         if self.codes is None or self.scale is None:
             return self.quantizer.forward_weight(self.weight)
         return self.quantizer.dequantize(self.codes, self.scale, self.weight.dtype)
+
+
+@contextmanager
+def float_weights(model: nn.Module, wanted: bool = True) -> Iterator[None]:
+    """Inside the context, quantized layers compute with their float weights: for training first and quantizing later.
+
+    Args:
+        wanted: False does nothing, for callers that have it as an option.
+    """
+    layers = [module for module in model.modules() if isinstance(module, QuantWeights)] if wanted else []
+    for layer in layers:
+        layer.use_float = True
+    try:
+        yield
+    finally:
+        for layer in layers:
+            layer.use_float = False
 
 
 def _pair(value: int | Pair, name: str, least: int) -> Pair:

@@ -129,6 +129,9 @@ class SpikingNetwork(nn.Module):
     def dtype(self) -> torch.dtype:
         return next((parameter.dtype for parameter in self.parameters()), torch.get_default_dtype())
 
+    def device(self) -> torch.device:
+        return next((parameter.device for parameter in self.parameters()), torch.device("cpu"))
+
     def normalize(self, raw: Tensor) -> Tensor:
         """x = (p/divisor - mean)/std along the third axis from the end, in the module's dtype."""
         x = raw.to(self.dtype()) / self.divisor
@@ -167,6 +170,21 @@ def _per_channel(name: str, values: Sequence[float] | None, channels: int) -> tu
     if len(numbers) != channels or not all(math.isfinite(value) for value in numbers):
         raise UsageError(name, f"it is {list(values)}", f"give {channels} finite numbers, one per channel")
     return numbers
+
+
+@contextmanager
+def inference(model: nn.Module) -> Iterator[None]:
+    """Evaluation mode without gradients inside the context; every module's mode is restored, and stored codes kept."""
+    training = [module for module in model.modules() if module.training]
+    for module in training:
+        module.training = False
+    try:
+        with torch.no_grad():
+            yield
+    finally:
+        # Setting the flags, not train(): that would drop stored codes.
+        for module in training:
+            module.training = True
 
 
 @contextmanager

@@ -1,335 +1,314 @@
-"""Structured pruning: score the kernels of each conv, remove the lowest, shrink every tensor that follows.
+"""Structured pruning: score the channels of each layer, remove the lowest, shrink every tensor that follows.
 
-Criteria (QP-SNN, section "SVS"): SVS counts the singular values of a kernel's firing-rate map; SCA is the
-baseline, the magnitude of the membrane potential map.
+By ratios per layer, as QP-SNN does, or down to a cost that the whole network may have.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+import math
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Literal
 
 import torch
 from torch import Tensor
 
 from qpsnn_codegen.errors import UsageError
-from qpsnn_codegen.nn.network import SpikingNetwork, record_potentials, record_spikes
-from qpsnn_codegen.nn.schema import Node, Shape, check_nodes
-from qpsnn_codegen.nn.structure import GraphBody, tensors_of
+from qpsnn_codegen.nn.network import SpikingNetwork
+from qpsnn_codegen.nn.pruning_removal import arranged, removed
+from qpsnn_codegen.nn.pruning_scores import Criterion, layer_scores, relative_scores
+from qpsnn_codegen.nn.pruning_spaces import Space, find_spaces
+from qpsnn_codegen.nn.schema import Node
+from qpsnn_codegen.nn.structure import tensors_of
 
-Criterion = Literal["svs", "sca"]
 Rounding = Literal["text", "code"]
+Ratio = float | Sequence[float] | Mapping[str, float]
+Cost = Callable[[SpikingNetwork], float]
 
-SINGULAR_VALUE_BOUND = 1e-6
-# Nodes that hand channels on one to one.
-_TRANSPARENT = ("batch_norm", "neuron", "max_pool", "avg_pool", "flatten")
+LEAST_SHARE = 0.1
+"""Of each layer's channels, this share stays when a cost is what decides."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PruningReport:
     """What pruning did.
 
-    ``kept`` maps conv names to the channel indices that stayed, ``untouched`` the other convs to the reason.
+    Attributes:
+        kept: layer to the channels that stayed, in their new order.
+        untouched: the other convs and hidden linear layers, to the reason.
+        scores: layer to the score of each channel it had.
+        parameters_before, parameters_after: weights and biases.
     """
 
     kept: Mapping[str, tuple[int, ...]]
     untouched: Mapping[str, str]
+    scores: Mapping[str, tuple[float, ...]]
     parameters_before: int
     parameters_after: int
 
 
-# --- scores
-
-
-def svs_scores(spikes: Tensor) -> Tensor:
-    """Singular-value score of every channel.
-
-    Args:
-        spikes: [N, T, C, H, W].
-
-    Returns:
-        float64 [C]: the number of singular values above 1e-6 of the spike map averaged over T, averaged over
-        N.
-    """
-    rates = spikes.to(torch.float64).mean(1)
-    count: Tensor = (torch.linalg.svdvals(rates) > SINGULAR_VALUE_BOUND).sum(-1).to(torch.float64).mean(0)
-    return count
-
-
-def sca_scores(potentials: Tensor) -> Tensor:
-    """Activity score of every channel.
-
-    Args:
-        potentials: [N, T, C, H, W], before the reset.
-
-    Returns:
-        float64 [C]: the L1 norm of the potential map, averaged over N and T.
-    """
-    return potentials.to(torch.float64).abs().sum((3, 4)).mean((0, 1))
-
-
-_CRITERIA: Mapping[str, tuple[Callable[[Tensor], Tensor], Callable[..., object]]] = {
-    "svs": (svs_scores, record_spikes),
-    "sca": (sca_scores, record_potentials),
-}
-
-
-def conv_scores(
-    model: SpikingNetwork, images: Tensor, *, criterion: Criterion = "svs", batch: int = 64
-) -> dict[str, Tensor]:
-    """Score the output channels of every conv by the neuron behind it.
-
-    Args:
-        model: evaluated with its present codes.
-        images: raw calibration inputs [N, C, H, W] (or [N, T, C, H, W] for spike networks); 64 to 256 are
-            plenty.
-        criterion: ``"svs"`` or ``"sca"``.
-        batch: inputs per forward.
-
-    Returns:
-        conv name to float64 [out_channels]; convs without a neuron behind them are left out.
-    """
-    if criterion not in _CRITERIA:
-        raise UsageError("criterion", f"{criterion!r} is unknown", "choose svs or sca")
-    if len(images) == 0:
-        raise UsageError("images", "there are none to score on", "give at least one")
-    score, record = _CRITERIA[criterion]
-    neurons = {conv: neuron for conv, neuron in _neuron_behind(model.nodes()).items() if neuron}
-    totals: dict[str, Tensor] = {}
-    training = [module for module in model.modules() if module.training]
-    for module in training:
-        module.training = False
-    try:
-        with record(model) as recorded, torch.no_grad():  # type: ignore[attr-defined]
-            for part in images.split(batch):
-                model(part)
-                for conv, neuron in neurons.items():
-                    weighted = score(recorded[neuron]) * len(part)
-                    totals[conv] = totals[conv] + weighted if conv in totals else weighted
-    finally:
-        for module in training:
-            module.training = True
-    return {conv: total / len(images) for conv, total in totals.items()}
-
-
-def _neuron_behind(nodes: Sequence[Node]) -> dict[str, str | None]:
-    readers = _readers(nodes)
-    behind: dict[str, str | None] = {}
-    for node in nodes:
-        if node.kind != "conv":
-            continue
-        current = node
-        while True:
-            following = readers[current.name]
-            # Scores describe the conv's own output, so an addition or a branch in between ends the search.
-            if len(following) != 1 or following[0].kind not in (
-                "batch_norm",
-                "neuron",
-                "max_pool",
-                "avg_pool",
-            ):
-                behind[node.name] = None
-                break
-            current = following[0]
-            if current.kind == "neuron":
-                behind[node.name] = current.name
-                break
-    return behind
-
-
-def _readers(nodes: Sequence[Node]) -> dict[str, list[Node]]:
-    readers: dict[str, list[Node]] = {node.name: [] for node in nodes}
-    for node in nodes:
-        for source in node.inputs:
-            readers[source].append(node)
-    return readers
-
-
-# --- what may be removed
-
-
-@dataclass(frozen=True, slots=True)
-class _Followers:
-    """Who shrinks with a conv: batch-norms, and consumers with the features each channel occupies there."""
-
-    norms: tuple[str, ...]
-    consumers: tuple[tuple[str, int], ...]
-
-
-def _followers(conv: Node, nodes: Sequence[Node], shapes: Mapping[str, Shape]) -> _Followers | str:
-    """The followers of a conv, or why it has to stay whole."""
-    if conv.attributes["groups"] != 1:
-        return "it is grouped"
-    readers = _readers(nodes)
-    norms: list[str] = []
-    consumers: list[tuple[str, int]] = []
-    pending = [(conv, 1)]
-    while pending:
-        current, block = pending.pop(0)
-        for reader in readers[current.name]:
-            if reader.kind == "flatten":
-                size = shapes[current.name][1:]
-                area = size[0] * size[1] if size else 1
-                pending.append((reader, block * area))
-            elif reader.kind in _TRANSPARENT:
-                if reader.kind == "batch_norm":
-                    norms.append(reader.name)
-                    if block != 1:
-                        return f"{reader.name} normalizes flattened maps"
-                pending.append((reader, block))
-            elif reader.kind == "linear":
-                consumers.append((reader.name, block))
-            elif reader.kind == "conv" and reader.attributes["groups"] == 1:
-                consumers.append((reader.name, 1))
-            else:
-                how = "grouped conv" if reader.kind == "conv" else reader.kind
-                return f"its channels reach {reader.name} ({how})"
-    return _Followers(tuple(norms), tuple(dict.fromkeys(consumers)))
-
-
-def _keep(scores: Tensor, ratio: float, rounding: Rounding) -> tuple[int, ...]:
-    count = len(scores)
-    left = int(count * (1.0 - ratio)) if rounding == "code" else count - round(ratio * count)
-    # Stable, so that equal scores keep the earlier kernel.
-    best = torch.argsort(scores, descending=True, stable=True)[: max(left, 1)]
-    return tuple(sorted(int(index) for index in best))
-
-
-def _ratios(convs: Sequence[str], ratio: float | Sequence[float] | Mapping[str, float]) -> dict[str, float]:
-    if isinstance(ratio, Mapping):
-        unknown = [name for name in ratio if name not in convs]
-        if unknown:
-            raise UsageError("ratio", f"{unknown[0]!r} is no conv", f"the convs are {', '.join(convs)}")
-        ratios = {name: float(ratio.get(name, 0.0)) for name in convs}
-    elif isinstance(ratio, Sequence):
-        if len(ratio) != len(convs):
-            raise UsageError(
-                "ratio", f"{len(ratio)} ratios for {len(convs)} convs", "give one per conv, or a single one"
-            )
-        ratios = {name: float(value) for name, value in zip(convs, ratio, strict=True)}
-    else:
-        ratios = {name: float(ratio) for name in convs}
-    for name, value in ratios.items():
-        if not 0.0 <= value < 1.0:
-            raise UsageError("ratio", f"{value} for {name}", "give numbers from 0 to below 1")
-    return ratios
-
-
-# --- removal
+def prunable_layers(model: SpikingNetwork) -> list[str]:
+    """The layers that ratios are given for, in order: all convs, and the linear layers whose outputs are no logits."""
+    nodes = model.nodes()
+    last = next(node.inputs[0] for node in nodes if node.kind == "readout")
+    return [node.name for node in nodes if node.kind == "conv" or (node.kind == "linear" and node.name != last)]
 
 
 def prune(
     model: SpikingNetwork,
     images: Tensor,
-    ratio: float | Sequence[float] | Mapping[str, float],
+    ratio: Ratio,
     *,
     criterion: Criterion = "svs",
     rounding: Rounding = "text",
     prune_last: bool = False,
+    widths: Mapping[str, int] | None = None,
     batch: int = 64,
 ) -> tuple[SpikingNetwork, PruningReport]:
-    """Remove the lowest-scoring output channels of every conv that can lose some.
+    """Remove the lowest-scoring output channels of every layer that can lose some.
 
-    A conv of n channels keeps n - round(r·n) of them (``rounding="code"``: int(n·(1 - r)), as the paper's
-    published code), at least one. Batch-norms and consumers lose the matching entries. Convs coupled to
-    others by an addition, or grouped, stay whole, and so does the last conv unless ``prune_last`` (QP-SNN,
-    section "Pruning").
+    A layer of n channels keeps n - round(r·n) of them (``rounding="code"``: int(n·(1 - r)), as the paper's
+    published code), at least one. Batch-norms and consumers lose the matching entries. Layers whose outputs are
+    added lose the same channels and need the same ratio; what a shortcut brings from an earlier layer stays with that
+    layer's. Grouped convs stay whole, and so does the last conv unless ``prune_last`` (QP-SNN, section "Pruning").
 
     The new network is frozen to slices of the old codes, so before fine-tuning it computes exactly what the
     old one would with the removed channels silenced. Training re-quantizes the remaining weights.
 
     Args:
         model: left unchanged.
-        images: raw calibration inputs, as in :func:`conv_scores`.
-        ratio: r for all convs, one per conv in order, or by name (others 0).
+        images: raw calibration inputs, as in :func:`layer_scores`.
+        ratio: r for all layers, one per layer of :func:`prunable_layers`, or by name (others 0).
+        widths: n of each layer, where the model has lost channels of it before; its own by default.
 
     Returns:
         The smaller network, in evaluation mode, and a report.
 
     Raises:
-        UsageError: a ratio outside [0, 1), unknown conv names, no images.
+        UsageError: a ratio outside [0, 1), unknown layer names, no images.
     """
-    nodes = model.nodes()
-    shapes = model.shapes()
-    convs = [node.name for node in nodes if node.kind == "conv"]
-    ratios = _ratios(convs, ratio)
     if rounding not in ("text", "code"):
         raise UsageError("rounding", f"{rounding!r} is unknown", "choose text or code")
-    scores = conv_scores(model, images, criterion=criterion, batch=batch)
-    edited = {node.name: dict(node.attributes) for node in nodes}
+    ratios = _ratios(prunable_layers(model), ratio)
+    pruning = _Pruning.of(model, images, criterion, batch, prune_last)
+    counts: dict[int, int] = {}
+    for place, space in pruning.free():
+        shared = {ratios[layer] for layer in space.layers if layer in ratios} or {0.0}
+        if len(shared) > 1:
+            listed = ", ".join(f"{layer} {ratios[layer]:g}" for layer in space.layers)
+            raise UsageError("ratio", f"layers that lose channels together differ ({listed})", "give them one ratio")
+        (share,) = shared
+        if share == 0.0:
+            pruning.refuse(space, "its ratio is 0")
+            continue
+        width = space.width if widths is None else widths[space.layers[0]]
+        left = int(width * (1.0 - share)) if rounding == "code" else width - round(share * width)
+        counts[place] = min(max(left, 1), space.width)
+    return pruning.result(counts)
+
+
+def prune_to(
+    model: SpikingNetwork,
+    images: Tensor,
+    cost: Cost,
+    limit: float,
+    *,
+    criterion: Criterion = "svs",
+    prune_last: bool = False,
+    batch: int = 64,
+) -> tuple[SpikingNetwork, PruningReport]:
+    """Remove channels until the network costs no more than ``limit``, those first that matter least for what they cost.
+
+    A channel's importance is its score relative to its layer's mean, over what the network saves per channel of that
+    layer. Every layer keeps a tenth of its channels.
+
+    Args:
+        cost: of a network; falls as channels go.
+        limit: in the same unit.
+        others: as in :func:`prune`.
+
+    Raises:
+        UsageError: not even the smallest network is below the limit.
+    """
+    pruning = _Pruning.of(model, images, criterion, batch, prune_last)
+    now = cost(model)
+    order: list[tuple[float, int]] = []
+    for place, space in pruning.free():
+        spare = space.width - max(1, math.ceil(LEAST_SHARE * space.width))
+        half = max(1, spare // 2)
+        saving = (now - cost(pruning.network({place: space.width - half}))) / half if spare else 0.0
+        if saving > 0.0:
+            scores = relative_scores(pruning.scores[space.layers[0]]).sort().values[:spare]
+            order += [(float(score) / saving, place) for score in scores]
+    order.sort()
+
+    def counts(lost: int) -> dict[int, int]:
+        gone = [place for _, place in order[:lost]]
+        return {place: pruning.spaces[place].width - gone.count(place) for place in set(gone)}
+
+    if now <= limit:
+        return pruning.result({})
+    smallest = cost(pruning.network(counts(len(order))))
+    if smallest > limit:
+        raise UsageError(
+            "target",
+            f"the smallest network has {smallest:,.0f}, not {limit:,.0f}",
+            "ask for less, or widen the network",
+        )
+    low, high = 0, len(order)
+    while high - low > 1:
+        middle = (low + high) // 2
+        if cost(pruning.network(counts(middle))) <= limit:
+            high = middle
+        else:
+            low = middle
+    return pruning.result(counts(high))
+
+
+def in_steps(
+    model: SpikingNetwork,
+    steps: int,
+    step: Callable[[SpikingNetwork, float], tuple[SpikingNetwork, PruningReport]],
+    tune: Callable[[SpikingNetwork], object],
+) -> Iterator[tuple[SpikingNetwork, PruningReport]]:
+    """Prune a little, fine-tune, prune a little more; yields the network and the report of each step.
+
+    Args:
+        steps: how many.
+        step: prunes a network as far as a share, from 1/steps to 1, of the whole way.
+        tune: trains in place; not called after the last step.
+    """
+    for number in range(1, steps + 1):
+        model, report = step(model, number / steps)
+        if number < steps:
+            tune(model)
+        yield model, report
+
+
+def scaled(ratio: Ratio, share: float) -> Ratio:
+    """A part of the way to a ratio, in the form it was given."""
+    if isinstance(ratio, Mapping):
+        return {name: value * share for name, value in ratio.items()}
+    return [value * share for value in ratio] if isinstance(ratio, Sequence) else ratio * share
+
+
+def count_parameters(model: SpikingNetwork) -> int:
+    """Weights and biases."""
     tensors = tensors_of(model.steps())
-    before = _parameters(tensors)
-    kept: dict[str, tuple[int, ...]] = {}
-    untouched: dict[str, str] = {}
-    for node in nodes:
-        if node.kind != "conv":
-            continue
-        reason: str | None = None
-        followers = _followers(node, nodes, shapes)
-        if node.name == convs[-1] and not prune_last:
-            reason = "it is the last conv"
-        elif ratios[node.name] == 0.0:
-            reason = "its ratio is 0"
-        elif isinstance(followers, str):
-            reason = followers
-        elif node.name not in scores:
-            reason = "no neuron follows it directly"
-        if reason is not None or isinstance(followers, str):
-            untouched[node.name] = reason or str(followers)
-            continue
-        keep = _keep(scores[node.name], ratios[node.name], rounding)
-        kept[node.name] = keep
-        _remove(node.name, keep, followers, edited, tensors)
-    smaller = tuple(replace(node, attributes=edited[node.name]) for node in nodes)
-    body = GraphBody(smaller, check_nodes(smaller, model.input_shape), tensors)
-    network = SpikingNetwork(
-        body,
-        timesteps=model.timesteps,
-        input_shape=model.input_shape,
-        input_kind=model.input_kind,
-        divisor=model.divisor,
-        mean=model.mean,
-        std=model.std,
-        class_names=model.class_names,
-        max_value=model.max_value,
-    )
-    network.eval()
-    report = PruningReport(
-        kept=kept, untouched=untouched, parameters_before=before, parameters_after=_parameters(tensors)
-    )
-    return network, report
-
-
-def _parameters(tensors: Mapping[str, Tensor]) -> int:
     return sum(tensor.numel() for key, tensor in tensors.items() if key.rpartition(".")[2] in ("weight", "bias"))
 
 
-def _remove(
-    conv: str,
-    keep: Sequence[int],
-    followers: _Followers,
-    attributes: Mapping[str, dict[str, object]],
-    tensors: dict[str, Tensor],
-) -> None:
-    rows = torch.tensor(keep)
+def layer_widths(model: SpikingNetwork) -> dict[str, int]:
+    """Output channels of every layer of :func:`prunable_layers`."""
+    shapes = model.shapes()
+    return {layer: shapes[layer][0] for layer in prunable_layers(model)}
 
-    def select(key: str, axis: int, indices: Tensor) -> None:
-        if key in tensors:
-            tensors[key] = tensors[key].index_select(axis, indices).contiguous()
 
-    for part in ("weight", "codes", "bias"):
-        select(f"{conv}.{part}", 0, rows)
-    if tensors[f"{conv}.scale"].numel() > 1:
-        select(f"{conv}.scale", 0, rows)
-    attributes[conv]["out_channels"] = len(keep)
-    for norm in followers.norms:
-        for part in ("weight", "bias", "running_mean", "running_var"):
-            select(f"{norm}.{part}", 0, rows)
-        attributes[norm]["channels"] = len(keep)
-    for consumer, block in followers.consumers:
-        columns = (rows[:, None] * block + torch.arange(block)).reshape(-1)
-        for part in ("weight", "codes"):
-            select(f"{consumer}.{part}", 1, columns)
-        key = "in_features" if "in_features" in attributes[consumer] else "in_channels"
-        attributes[consumer][key] = len(columns)
+def _ratios(layers: Sequence[str], ratio: Ratio) -> dict[str, float]:
+    if isinstance(ratio, Mapping):
+        unknown = [name for name in ratio if name not in layers]
+        if unknown:
+            raise UsageError("ratio", f"{unknown[0]!r} is no conv", f"choose from {', '.join(layers)}")
+        ratios = {name: float(value) for name, value in ratio.items()}
+    elif isinstance(ratio, Sequence):
+        if len(ratio) != len(layers):
+            raise UsageError(
+                "ratio", f"{len(ratio)} ratios for {len(layers)} layers", "give one per conv, or a single one"
+            )
+        ratios = {name: float(value) for name, value in zip(layers, ratio, strict=True)}
+    else:
+        ratios = dict.fromkeys(layers, float(ratio))
+    for name, value in ratios.items():
+        if not 0.0 <= value < 1.0:
+            raise UsageError("ratio", f"{value} for {name}", "give numbers from 0 to below 1")
+    return ratios
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Pruning:
+    """A model, its spaces and scores, and the reasons found so far why some stay whole."""
+
+    model: SpikingNetwork
+    spaces: tuple[Space, ...]
+    scores: Mapping[str, Tensor]
+    layers: tuple[str, ...]
+    untouched: dict[str, str]
+
+    @classmethod
+    def of(cls, model: SpikingNetwork, images: Tensor, criterion: Criterion, batch: int, prune_last: bool) -> _Pruning:
+        nodes = model.nodes()
+        spaces = find_spaces(nodes, model.shapes())
+        pruning = cls(
+            model=model,
+            spaces=spaces,
+            scores=layer_scores(model, images, criterion=criterion, batch=batch),
+            layers=tuple(prunable_layers(model)),
+            untouched={},
+        )
+        last = _last_conv(nodes)
+        for space in spaces:
+            if space.fixed is not None:
+                pruning.refuse(space, space.fixed)
+            elif last in space.layers and not prune_last:
+                for layer in space.layers:
+                    own = "it is the last conv"
+                    pruning.untouched[layer] = own if layer == last else f"it shares its channels with the last, {last}"
+            elif any(layer not in pruning.scores for layer in space.layers):
+                pruning.refuse(space, "no neuron follows it")
+        return pruning
+
+    def refuse(self, space: Space, reason: str) -> None:
+        self.untouched.update({layer: reason for layer in space.layers if layer in self.layers})
+
+    def free(self) -> list[tuple[int, Space]]:
+        """The spaces that can lose channels, with their places."""
+        return [
+            (place, space)
+            for place, space in enumerate(self.spaces)
+            if space.layers and space.fixed is None and not self.untouched.keys() & set(space.layers)
+        ]
+
+    def orders(self, counts: Mapping[int, int]) -> list[tuple[int, ...]]:
+        """The channels of each space, in order, when these keep so many."""
+        orders: list[tuple[int, ...]] = []
+        for place, space in enumerate(self.spaces):
+            kept = set(range(space.width))
+            if space.link is not None:
+                first, end = space.link.pad_before, space.link.pad_before + self.spaces[space.link.source].width
+                arriving = {first + channel for channel in orders[space.link.source]}
+            else:
+                first = end = 0
+                arriving = set()
+            if not space.layers:
+                # Nothing but the shortcut fills these channels.
+                kept -= set(range(first, end)) - arriving
+            elif place in counts:
+                # Stable, so that equal scores keep the earlier channel.
+                best = torch.argsort(self.scores[space.layers[0]], descending=True, stable=True).tolist()
+                rest = [channel for channel in best if channel not in arriving]
+                kept = arriving | set(rest[: max(counts[place] - len(arriving), 0)])
+            orders.append(arranged(space, kept, orders))
+        return orders
+
+    def network(self, counts: Mapping[int, int]) -> SpikingNetwork:
+        return removed(self.model, self.spaces, self.orders(counts))
+
+    def result(self, counts: Mapping[int, int]) -> tuple[SpikingNetwork, PruningReport]:
+        orders = self.orders(counts)
+        network = removed(self.model, self.spaces, orders)
+        for place, space in self.free():
+            if place not in counts:
+                self.refuse(space, "its channels are worth what they cost")
+        report = PruningReport(
+            kept={layer: orders[place] for place in sorted(counts) for layer in self.spaces[place].layers},
+            untouched={layer: self.untouched[layer] for layer in self.layers if layer in self.untouched},
+            scores={layer: tuple(map(float, self.scores[layer])) for layer in self.layers if layer in self.scores},
+            parameters_before=count_parameters(self.model),
+            parameters_after=count_parameters(network),
+        )
+        return network, report
+
+
+def _last_conv(nodes: Sequence[Node]) -> str | None:
+    convs = [node.name for node in nodes if node.kind == "conv"]
+    return convs[-1] if convs else None

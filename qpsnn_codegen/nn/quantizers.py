@@ -59,7 +59,7 @@ def _gamma_percentile(weight: Tensor, percentile: float) -> Tensor:
 
 
 def _gamma_vanilla(weight: Tensor, percentile: float) -> Tensor:
-    return torch.ones(weight.shape[0], 1, 1, 1, dtype=weight.dtype)
+    return torch.ones(weight.shape[0], 1, 1, 1, dtype=weight.dtype, device=weight.device)
 
 
 _GAMMA_RULES: Mapping[str, Callable[[Tensor, float], Tensor]] = {

@@ -7,91 +7,27 @@ not.
 
 from __future__ import annotations
 
-import io
+import copy
 import math
 import os
+import time
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from qpsnn_codegen.errors import DataError, ModelFileError, UsageError
-from qpsnn_codegen.files import atomic_file
+from qpsnn_codegen.errors import DataError, UsageError
+from qpsnn_codegen.nn.augmentation import augmented, draw
 from qpsnn_codegen.nn.datasets import Bytes, Dataset, Labels
-from qpsnn_codegen.nn.network import SpikingNetwork
-
-OptimizerName = Literal["adam", "sgd"]
-STATE_FORMAT = "qpsnn-training"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class TrainingOptions:
-    """How to train.
-
-    Args:
-        epochs: passes over the training images.
-        batch: images per step.
-        optimizer: ``"adam"`` or ``"sgd"`` (momentum 0.9).
-        learning_rate: at the start; it falls to zero along a cosine, epoch by epoch.
-        weight_decay: L2 penalty.
-        shift: images are moved by up to this many pixels along each axis (zeros come in), fractions included.
-        rotate: and turned by up to this many degrees.
-        zoom: and scaled by up to this fraction, up or down, each axis for itself.
-        smoothing: label smoothing of the cross-entropy, 0 to below 1.
-        seed: of shuffling and shifting.
-
-    Raises:
-        UsageError: a number outside its range.
-    """
-
-    epochs: int = 60
-    batch: int = 64
-    optimizer: OptimizerName = "adam"
-    learning_rate: float = 2e-3
-    weight_decay: float = 0.0
-    shift: float = 0.0
-    rotate: float = 0.0
-    zoom: float = 0.0
-    smoothing: float = 0.0
-    seed: int = 0
-
-    def __post_init__(self) -> None:
-        if self.optimizer not in ("adam", "sgd"):
-            raise UsageError("optimizer", f"{self.optimizer!r} is unknown", "choose adam or sgd")
-        for name, value, least in (
-            ("epochs", self.epochs, 1),
-            ("batch", self.batch, 2),
-            ("seed", self.seed, 0),
-        ):
-            if type(value) is not int or value < least:
-                raise UsageError(name, f"it is {value!r}", f"give an integer of at least {least}")
-        for name, number, limit in (
-            ("learning_rate", self.learning_rate, math.inf),
-            ("weight_decay", self.weight_decay, math.inf),
-            ("shift", self.shift, math.inf),
-            ("rotate", self.rotate, math.inf),
-            ("zoom", self.zoom, 1.0),
-            ("smoothing", self.smoothing, 1.0),
-        ):
-            if not 0.0 <= number < limit:
-                raise UsageError(name, f"it is {number!r}", f"give a number from 0 to below {limit:g}")
-        if self.learning_rate == 0.0:
-            raise UsageError("learning_rate", "it is 0", "give a positive number")
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Epoch:
-    """What one epoch gave: number from 1, mean training loss, training accuracy in [0, 1], learning rate."""
-
-    number: int
-    loss: float
-    accuracy: float
-    learning_rate: float
-
+from qpsnn_codegen.nn.distributed import Team
+from qpsnn_codegen.nn.economy import Operations, count_operations
+from qpsnn_codegen.nn.network import SpikingNetwork, inference
+from qpsnn_codegen.nn.training_options import TrainingOptions
+from qpsnn_codegen.nn.training_state import Epoch, Run, write_log
 
 Progress = Callable[[Epoch], None]
 
@@ -100,12 +36,16 @@ def training_record(
     data: Dataset, options: TrainingOptions, history: Sequence[Epoch], *, accuracy: float, command: str
 ) -> dict[str, object]:
     """What a checkpoint's ``training`` entry says about a run, as plain data."""
+    epochs = [asdict(epoch) for epoch in history]
+    for epoch in epochs:
+        # The same seed gives the same file, on a slower machine too.
+        del epoch["seconds"]
     return {
         "data": data.name,
         "accuracy": accuracy,
         "command": command,
         "options": asdict(options),
-        "history": [asdict(epoch) for epoch in history],
+        "history": epochs,
     }
 
 
@@ -113,15 +53,33 @@ def check_fits(model: SpikingNetwork, data: Dataset) -> None:
     """Refuse data a network cannot take.
 
     Raises:
-        DataError: other image shape, number of classes or divisor.
+        DataError: other input shape or kind, number of classes, timesteps, divisor or largest value.
     """
     for what, has, wants in (
         ("images of shape", data.shape, model.input_shape),
+        ("inputs that are", data.input_kind, model.input_kind),
+        ("a number of frames of", data.frames or model.timesteps, model.timesteps),
         ("a number of classes of", len(data.class_names), len(model.class_names)),
         ("a divisor of", float(data.divisor), model.divisor),
+        ("a largest value of", max(data.max_value, model.max_value), model.max_value),
     ):
         if has != wants:
             raise DataError(data.name, f"it has {what} {has}, the model takes {wants}", "use the model's own data set")
+
+
+def fitted(model: SpikingNetwork, data: Dataset) -> SpikingNetwork:
+    """The model, or its layers as a network that takes event streams, where the data set has those and it does not."""
+    if model.input_kind == data.input_kind:
+        return model
+    return SpikingNetwork(
+        model.body,
+        timesteps=data.frames or model.timesteps,
+        input_shape=data.shape,
+        input_kind=data.input_kind,
+        divisor=data.divisor,
+        class_names=data.class_names,
+        max_value=data.max_value,
+    )
 
 
 def train(
@@ -129,12 +87,15 @@ def train(
     data: Dataset,
     options: TrainingOptions,
     *,
+    begin: Callable[[float, int], None] | None = None,
     progress: Progress | None = None,
+    log: str | os.PathLike[str] | None = None,
     state: str | os.PathLike[str] | None = None,
     resume: bool = False,
     stop_after: int | None = None,
+    team: Team | None = None,
 ) -> list[Epoch]:
-    """Train in place; the model is left frozen, in evaluation mode.
+    """Train in place, on the device the model is on; the model is left frozen, in evaluation mode.
 
     Fine-tuning is the same on a model that was loaded or pruned.
 
@@ -142,10 +103,14 @@ def train(
         model: takes the data's images.
         data: its training part is used.
         options: see :class:`TrainingOptions`.
+        begin: called before the first epoch with the seconds that one will take (:func:`estimate`) and how many are
+            left.
         progress: called after every epoch.
+        log: file that receives a line per epoch, resumed ones included (CSV).
         state: file that receives model, optimizer and random state after every epoch.
         resume: continue from ``state`` if it exists.
         stop_after: leave after this many epochs in all, as an interruption would (for tests and time limits).
+        team: processes that share every batch; each calls this alike.
 
     Returns:
         All epochs, resumed ones included.
@@ -154,32 +119,60 @@ def train(
         DataError: images that do not fit, or a loss that is not finite (named epoch).
         ModelFileError: a state file that is damaged or belongs to another run.
     """
+    team = team or Team()
+    _check_size(data, options, team)
     check_fits(model, data)
     images = torch.from_numpy(data.train_images.copy())
     labels = torch.from_numpy(data.train_labels.copy())
     generator = torch.Generator().manual_seed(options.seed)
-    optimizer = _optimizer(model, options)
-    history: list[Epoch] = []
     model.train()
+    optimizer = _optimizer(model, options)
+    run = Run(model=model, optimizer=optimizer, generator=generator, options=options, history=[])
     if resume and state is not None and Path(state).exists():
-        history = _restore(Path(state), model, optimizer, generator, options)
-    for number in range(len(history) + 1, options.epochs + 1):
-        if stop_after is not None and number > stop_after:
-            break
-        rate = options.learning_rate * (1.0 + math.cos(math.pi * (number - 1) / options.epochs)) / 2.0
-        for group in optimizer.param_groups:
-            group["lr"] = rate
-        loss, accuracy = _one_epoch(model, optimizer, images, labels, generator, options)
-        if not math.isfinite(loss):
-            raise DataError(data.name, f"the loss is not finite in epoch {number}", "lower the learning rate")
-        epoch = Epoch(number=number, loss=loss, accuracy=accuracy, learning_rate=rate)
-        history.append(epoch)
-        if state is not None:
-            _store(Path(state), model, optimizer, generator, options, history)
-        if progress is not None:
-            progress(epoch)
+        run.restore(Path(state))
+    left = options.epochs - len(run.history)
+    if begin is not None and left:
+        begin(estimate(model, data, options, team=team), left)
+    with count_operations(model) as counted:
+        loop = _Loop(run, team, counted, images, labels)
+        for number in range(len(run.history) + 1, options.epochs + 1):
+            if stop_after is not None and number > stop_after:
+                break
+            epoch = loop.epoch(number)
+            if not math.isfinite(epoch.loss):
+                raise DataError(data.name, f"the loss is not finite in epoch {number}", "lower the learning rate")
+            run.history.append(epoch)
+            if state is not None and team.leads:
+                run.store(Path(state))
+            if log is not None and team.leads:
+                write_log(Path(log), run.history)
+            if progress is not None:
+                progress(epoch)
     model.freeze()
-    return history
+    return run.history
+
+
+def estimate(model: SpikingNetwork, data: Dataset, options: TrainingOptions, *, team: Team | None = None) -> float:
+    """Seconds an epoch will take, by a few steps on a copy of the model; nothing is changed."""
+    team = team or Team()
+    _check_size(data, options, team)
+    check_fits(model, data)
+    count = min(options.batch, len(data.train_images))
+    images = torch.from_numpy(data.train_images[:count].copy())
+    labels = torch.from_numpy(data.train_labels[:count].copy())
+    trial = copy.deepcopy(model).train()
+    generator = torch.Generator().manual_seed(options.seed)
+    optimizer = _optimizer(trial, options)
+    run = Run(model=trial, optimizer=optimizer, generator=generator, options=options, history=[])
+    with torch.random.fork_rng(devices=[]), count_operations(trial) as counted:
+        # Alone: the others have steps of their own to time.
+        loop = _Loop(run, Team(), counted, team.part(images), team.part(labels))
+        times = [loop.epoch(1).seconds for _ in range(_TRIAL_STEPS)]
+    # The first step pays for memory and lazy imports.
+    return min(times) * math.ceil(len(data.train_images) / options.batch)
+
+
+_TRIAL_STEPS = 3
 
 
 def evaluate(model: SpikingNetwork, data: Dataset, *, batch: int = 256) -> float:
@@ -189,125 +182,81 @@ def evaluate(model: SpikingNetwork, data: Dataset, *, batch: int = 256) -> float
 
 
 def predict(model: SpikingNetwork, images: Bytes, *, batch: int = 256) -> Labels:
-    """Class of each raw image uint8 [N, C, H, W], as int64 [N]: the first maximum of the logits."""
-    frozen = [module for module in model.modules() if module.training]
-    for module in frozen:
-        module.training = False
-    try:
-        with torch.no_grad():
-            parts = torch.from_numpy(images.copy()).split(batch)
-            return torch.cat([model(part).argmax(1) for part in parts]).numpy()
-    finally:
-        # Setting the flags, not train(): that would drop stored codes.
-        for module in frozen:
-            module.training = True
+    """Class of each raw input uint8 [N, ...], as int64 [N]: the first maximum of the logits."""
+    with inference(model):
+        parts = torch.from_numpy(images.copy()).split(batch)
+        return torch.cat([model(part.to(model.device())).argmax(1).cpu() for part in parts]).numpy()
+
+
+def _check_size(data: Dataset, options: TrainingOptions, team: Team) -> None:
+    # Batch-norm needs two images in each process's part of a batch.
+    least = 2 * team.size
+    if options.batch < least:
+        raise UsageError("batch", f"{options.batch} images for {team.size} processes", f"give at least {least}")
+    if len(data.train_images) < least:
+        raise DataError(data.name, f"{len(data.train_images)} training images", f"give at least {least}")
 
 
 def _optimizer(model: nn.Module, options: TrainingOptions) -> torch.optim.Optimizer:
+    settings: dict[str, Any] = {"lr": options.learning_rate, "weight_decay": options.weight_decay}
     if options.optimizer == "adam":
-        return torch.optim.Adam(model.parameters(), lr=options.learning_rate, weight_decay=options.weight_decay)
-    return torch.optim.SGD(
-        model.parameters(), lr=options.learning_rate, momentum=0.9, weight_decay=options.weight_decay
-    )
+        return torch.optim.Adam(model.parameters(), **settings)
+    return torch.optim.SGD(model.parameters(), momentum=0.9, **settings)
 
 
-def _one_epoch(
-    model: SpikingNetwork,
-    optimizer: torch.optim.Optimizer,
-    images: Tensor,
-    labels: Tensor,
-    generator: torch.Generator,
-    options: TrainingOptions,
-) -> tuple[float, float]:
-    order = torch.randperm(len(images), generator=generator)
-    total = 0.0
-    right = seen = 0
-    for indices in order.split(options.batch):
-        if len(indices) < 2:
-            continue  # batch-norm cannot estimate a variance from one image
-        inputs, targets = jittered(images[indices], options, generator), labels[indices]
-        logits = model(inputs)
+class _Loop:
+    """Epochs over one set of images."""
+
+    def __init__(self, run: Run, team: Team, counted: Operations, images: Tensor, labels: Tensor) -> None:
+        self._run = run
+        self._team = team
+        self._counted = counted
+        self._images = images
+        self._labels = labels
+        self._device = next(run.model.parameters()).device
+        self._forward = team.wrap(run.model)
+
+    def epoch(self, number: int) -> Epoch:
+        options = self._run.options
+        start = time.monotonic()
+        rate = options.learning_rate * (1.0 + math.cos(math.pi * (number - 1) / options.epochs)) / 2.0
+        for group in self._run.optimizer.param_groups:
+            group["lr"] = rate
+        order = torch.randperm(len(self._images), generator=self._run.generator)
+        sums = [0.0, 0.0, 0.0, 0.0]
+        for indices in order.split(options.batch):
+            if len(indices) < 2 * self._team.size:
+                continue  # batch-norm cannot estimate a variance from one image
+            # Drawn for the whole batch, so that a batch is the same however many processes share it.
+            amounts = draw(len(indices), options, self._run.generator)
+            mine = self._team.part(indices)
+            shown = augmented(self._images[mine], options, {k: self._team.part(v) for k, v in amounts.items()})
+            step = self._step(shown.to(self._device), self._labels[mine].to(self._device), len(indices))
+            sums = [total + value for total, value in zip(sums, step, strict=True)]
+        self._team.share_statistics(self._run.model)
+        loss, right, spent, seen = self._team.total(sums, self._device)
+        return Epoch(
+            number=number,
+            loss=loss / seen,
+            accuracy=right / seen,
+            operations=spent / seen,
+            learning_rate=rate,
+            seconds=time.monotonic() - start,
+        )
+
+    def _step(self, inputs: Tensor, targets: Tensor, batch: int) -> tuple[float, float, float, float]:
+        """Loss, right answers, share of dense operations (all summed over the images) and images."""
+        options, optimizer = self._run.options, self._run.optimizer
+        logits = self._forward(inputs)
         loss = functional.cross_entropy(logits, targets, label_smoothing=options.smoothing)
+        share = self._counted.share()
+        if options.spike_penalty > 0.0:
+            loss = loss + options.spike_penalty * share
         optimizer.zero_grad(set_to_none=True)
-        loss.backward()
+        # The team's gradients are averaged, as if all had equal parts; this makes it the mean over the batch.
+        weight = len(inputs) * self._team.size / batch
+        (loss if weight == 1.0 else loss * weight).backward()
         optimizer.step()
-        total += loss.item() * len(indices)
-        right += int((logits.argmax(1) == targets).sum())
-        seen += len(indices)
-    return total / seen, right / seen
-
-
-def jittered(images: Tensor, options: TrainingOptions, generator: torch.Generator) -> Tensor:
-    """Move, turn and scale each image by its own random amounts, bilinearly; zeros come in.
-
-    Args:
-        images: [N, C, H, W].
-        options: ``shift``, ``rotate`` and ``zoom``; all zero returns the images unchanged.
-        generator: source of the amounts.
-
-    Returns:
-        float32 of the same shape.
-    """
-    if options.shift == options.rotate == options.zoom == 0.0:
-        return images
-    count, _, height, width = images.shape
-    turn, down, right, tall, wide = (2.0 * torch.rand(5, count, generator=generator) - 1.0).unbind(0)
-    angle = turn * math.radians(options.rotate)
-    tall, wide = 1.0 + tall * options.zoom, 1.0 + wide * options.zoom
-    # affine_grid's coordinates run from -1 to 1: a pixel is 2/width.
-    rows = [
-        torch.stack((wide * angle.cos(), -tall * angle.sin(), right * options.shift * 2.0 / width), 1),
-        torch.stack((wide * angle.sin(), tall * angle.cos(), down * options.shift * 2.0 / height), 1),
-    ]
-    grid = functional.affine_grid(torch.stack(rows, 1), list(images.shape), align_corners=False)
-    return functional.grid_sample(images.to(torch.float32), grid, align_corners=False)
-
-
-def _store(
-    path: Path,
-    model: nn.Module,
-    optimizer: torch.optim.Optimizer,
-    generator: torch.Generator,
-    options: TrainingOptions,
-    history: list[Epoch],
-) -> None:
-    buffer = io.BytesIO()
-    torch.save(
-        {
-            "format": STATE_FORMAT,
-            "options": asdict(options),
-            "history": [asdict(epoch) for epoch in history],
-            "model": dict(model.state_dict()),
-            "optimizer": optimizer.state_dict(),
-            "generator": generator.get_state(),
-            "torch": torch.get_rng_state(),
-        },
-        buffer,
-    )
-    with atomic_file(path) as stream:
-        stream.write(buffer.getvalue())
-
-
-def _restore(
-    path: Path,
-    model: nn.Module,
-    optimizer: torch.optim.Optimizer,
-    generator: torch.Generator,
-    options: TrainingOptions,
-) -> list[Epoch]:
-    remedy = "delete it to start over"
-    try:
-        state: Any = torch.load(path, weights_only=True, map_location="cpu")
-        if not isinstance(state, dict) or state.get("format") != STATE_FORMAT:
-            raise ModelFileError(str(path), "this is no training state", remedy)
-        if state["options"] != asdict(options):
-            raise ModelFileError(str(path), "it was made with other training options", "repeat them, or " + remedy)
-        model.load_state_dict(state["model"])
-        optimizer.load_state_dict(state["optimizer"])
-        generator.set_state(state["generator"])
-        torch.set_rng_state(state["torch"])
-        return [Epoch(**epoch) for epoch in state["history"]]
-    except ModelFileError:
-        raise
-    except Exception as error:  # torch.load and load_state_dict raise many kinds, all meaning the same here
-        raise ModelFileError(str(path), f"it cannot be resumed ({type(error).__name__})", remedy) from error
+        count = len(inputs)
+        right = float((logits.argmax(1) == targets).sum())
+        return loss.item() * count, right, share.item() * count, float(count)

@@ -118,16 +118,18 @@ def unpack_spikes(words: NDArray[np.uint32], channels: int) -> NDArray[np.uint8]
     return np.unpackbits(octets, axis=-1, bitorder="little")[..., :channels]
 
 
-def pack_rows(codes: NDArray[np.uint8], bits: int, groups: int) -> NDArray[np.uint8]:
+def pack_rows(codes: NDArray[np.uint8] | NDArray[np.int16], bits: int, groups: int) -> NDArray[np.uint8]:
     """Codes ``[O, I/groups, kh, kw]`` as rows ``[kh * kw * I, row_bytes]``.
 
     Row (ky, kx, i) holds the codes that input i has for the outputs of its group, ``bits`` wide, lowest bits first,
-    filled up with zeros to whole bytes: one event adds one contiguous row.
+    filled up with zeros to whole bytes: one event adds one contiguous row. Those of 16 bits are signed, low byte first.
     """
     outputs, group_inputs, kh, kw = codes.shape
     group_outputs = outputs // groups
-    rows = codes.reshape(groups, group_outputs, group_inputs, kh, kw).transpose(3, 4, 0, 2, 1)
-    rows = rows.reshape(kh * kw * groups * group_inputs, group_outputs)
+    taps = codes.reshape(groups, group_outputs, group_inputs, kh, kw).transpose(3, 4, 0, 2, 1)
+    rows: NDArray[Any] = taps.reshape(kh * kw * groups * group_inputs, group_outputs)
+    if bits == 16:
+        return np.ascontiguousarray(rows.astype("<i2")).view(np.uint8)
     per_byte = 8 // bits
     rows = np.pad(rows, ((0, 0), (0, -group_outputs % per_byte)))
     parts = rows.reshape(len(rows), -1, per_byte).astype(np.uint32) << (bits * np.arange(per_byte, dtype=np.uint32))

@@ -80,6 +80,9 @@ def _row(plan: Plan, index: int, activity: Activity | None, cost: Cost) -> dict[
         verdict += f"; {nodes[spiking].note}"
     if activity is not None and spiking in activity.changed:
         verdict += "; {} of {} calibration spikes differ".format(*activity.changed[spiking])
+    if activity is not None and activity.logit_error is not None and nodes[stage.node].kind == "readout":
+        verdict += f"; logits within {activity.logit_error:.2g} of the real ones, "
+        verdict += f"{activity.samples - activity.decided} of {activity.samples} predictions differ"
     operations = None if activity is None else sum(activity.operations.get(part, 0.0) for part in stage.parts)
     name = " + ".join(stage.parts)
     size = "x".join(map(str, shape))

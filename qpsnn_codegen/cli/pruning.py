@@ -1,0 +1,193 @@
+"""The command ``prune``."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+import click
+
+from qpsnn_codegen.cli.making import DATA_HELP, check_output, command_line, numbers, open_data, output_options
+from qpsnn_codegen.cli.progress import status_line
+from qpsnn_codegen.errors import UsageError
+from qpsnn_codegen.files import atomic_file
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from qpsnn_codegen.nn.datasets import Dataset
+    from qpsnn_codegen.nn.network import SpikingNetwork
+    from qpsnn_codegen.nn.pruning import PruningReport
+
+
+@click.command(
+    epilog="""\b
+Examples:
+  qpsnn-codegen prune digits.pt --data digits --ratio 0.5 -o half.pt
+  qpsnn-codegen prune digits.pt --data digits --ratio 0.3,0.6,0 --criterion sca --plot scores.svg -o other.pt
+  qpsnn-codegen prune digits.pt --data digits --target operations=40% -o quick.pt
+  qpsnn-codegen prune digits.pt --data digits --target flash=6000 --steps 3 --epochs 10 -o small.pt
+
+\b
+Then: qpsnn-codegen finetune half.pt --data digits -o digits_pruned.pt
+"""
+)
+@click.argument("model", type=click.Path(path_type=Path))
+@click.option("--data", required=True, help=DATA_HELP)
+@click.option("--ratio", help="Share of channels to remove from each layer, or one per conv (0.3,0.6,0).")
+@click.option("--target", help="Instead: parameters, flash (bytes) or operations at most, as N or as P% of now.")
+@click.option(
+    "--criterion",
+    type=click.Choice(["svs", "sca", "l1"]),
+    default="svs",
+    show_default=True,
+    help="svs: singular values of the spike maps; sca: size of the membrane potentials; l1: of the weights.",
+)
+@click.option(
+    "--rounding",
+    type=click.Choice(["text", "code"]),
+    default="text",
+    show_default=True,
+    help="Channels kept: n - round(r·n), or int(n·(1 - r)) as the paper's code.",
+)
+@click.option("--images", type=click.IntRange(1), default=256, show_default=True, help="Images to score on.")
+@click.option("--prune-last", is_flag=True, help="Prune the last conv too.")
+@click.option("--steps", type=click.IntRange(1, 100), default=1, show_default=True, help="Remove a part at a time.")
+@click.option("--epochs", type=click.IntRange(1), default=10, show_default=True, help="Of training between steps.")
+@click.option("--lr", type=float, default=5e-3, show_default=True, help="Learning rate between steps, at the start.")
+@click.option("--scores", type=click.Path(path_type=Path), help="JSON file for scores and kept channels of each step.")
+@click.option("--plot", type=click.Path(path_type=Path), help="SVG file for a picture of the last step's.")
+@click.option("--float-weights", is_flag=True, help="Score MODEL with its float weights (prune, then quantize).")
+@click.option("--seed", type=int, default=0, show_default=True, help="Picks the images; of the training between steps.")
+@output_options
+def prune(*, model: Path, data: str, out: Path, force: bool, threads: int, **settings: Any) -> None:
+    """Remove the least informative channels of MODEL's layers.
+
+    Scores are taken on training images; batch-norms and following layers shrink along, and so do layers whose outputs
+    are added. Fine-tune the result.
+    """
+    for path, option in ((out, "--out"), (settings["scores"], "--scores"), (settings["plot"], "--plot")):
+        if path is not None:
+            check_output(path, force, option)
+    goal = _goal(settings.pop("ratio"), settings.pop("target"))
+    dataset = open_data(data, threads)
+    import torch  # noqa: PLC0415
+
+    from qpsnn_codegen.nn import checkpoint, training  # noqa: PLC0415
+
+    network = checkpoint.load(model)
+    training.check_fits(network, dataset)
+    order = torch.randperm(len(dataset.train_images), generator=torch.Generator().manual_seed(settings["seed"]))
+    images = torch.from_numpy(dataset.train_images[order[: settings["images"]].numpy()])
+    with status_line() as say:
+        smaller, reports = _pruned(network, dataset, images, goal, say, settings)
+    _write_scores(reports, settings)
+    accuracy = training.evaluate(smaller, dataset)
+    record = {"data": dataset.name, "accuracy": accuracy, "seed": settings["seed"], "command": command_line()}
+    checkpoint.save(smaller, out, training=record)
+    for name, kept in reports[-1].kept.items():
+        click.echo(f"{name}: {len(kept)} channels kept")
+    for name, reason in reports[-1].untouched.items():
+        click.echo(f"{name}: left whole, {reason}")
+    click.echo(f"parameters: {reports[0].parameters_before} to {reports[-1].parameters_after}")
+    held_out = len(dataset.test_images)
+    click.echo(f"accuracy before fine-tuning: {100 * accuracy:.2f} % of {held_out} held-out images")
+    click.echo(f"written: {out}")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Goal:
+    """How far to prune: ``ratios``, or down to ``limit`` of ``cost`` (``percent``: of what the model has)."""
+
+    ratios: tuple[float, ...] = ()
+    cost: str = ""
+    limit: float = 0.0
+    percent: bool = False
+
+
+_COST_NAMES: tuple[Literal["parameters", "flash", "operations"], ...] = ("parameters", "flash", "operations")
+
+
+def _goal(ratio: str | None, target: str | None) -> _Goal:
+    if (ratio is None) == (target is None):
+        raise UsageError("--ratio", "exactly one of --ratio and --target says how far to prune", "give one of them")
+    if ratio is not None:
+        return _Goal(ratios=tuple(numbers(ratio, "--ratio")))
+    name, _, amount = str(target).partition("=")
+    try:
+        limit = float(amount.removesuffix("%"))
+    except ValueError:
+        limit = 0.0
+    percent = amount.endswith("%")
+    if name not in _COST_NAMES or not 0.0 < limit < (100.0 if percent else 1e15):
+        wanted = f"give one of {', '.join(_COST_NAMES)} and a number or a percentage: operations=40%"
+        raise UsageError("--target", f"cannot use {target!r}", wanted)
+    return _Goal(cost=name, limit=limit, percent=percent)
+
+
+def _pruned(
+    network: SpikingNetwork,
+    dataset: Dataset,
+    images: Tensor,
+    goal: _Goal,
+    say: Callable[[str], None],
+    settings: dict[str, Any],
+) -> tuple[SpikingNetwork, list[PruningReport]]:
+    """All steps, with training between them."""
+    from qpsnn_codegen.nn import layers, pruning, training  # noqa: PLC0415
+    from qpsnn_codegen.nn.training_options import TrainingOptions  # noqa: PLC0415
+    from qpsnn_codegen.pruning_costs import COSTS  # noqa: PLC0415
+
+    options = TrainingOptions(epochs=settings["epochs"], learning_rate=settings["lr"], seed=settings["seed"])
+    shared = {"criterion": settings["criterion"], "prune_last": settings["prune_last"]}
+    widths = pruning.layer_widths(network)
+
+    def by_ratio(present: SpikingNetwork, share: float) -> tuple[SpikingNetwork, PruningReport]:
+        ratio: pruning.Ratio = goal.ratios[0] if len(goal.ratios) == 1 else goal.ratios
+        say("scoring channels")
+        part = pruning.scaled(ratio, share)
+        with layers.float_weights(present, settings["float_weights"]):
+            return pruning.prune(present, images, part, rounding=settings["rounding"], widths=widths, **shared)
+
+    def by_cost(present: SpikingNetwork, share: float) -> tuple[SpikingNetwork, PruningReport]:
+        def cost(candidate: SpikingNetwork) -> float:
+            say(f"looking for a network of {aim:,.0f} {goal.cost}")
+            return COSTS[goal.cost](candidate, images)
+
+        aim = begin + (limit - begin) * share
+        with layers.float_weights(present, settings["float_weights"]):
+            return pruning.prune_to(present, images, cost, aim, **shared)
+
+    def tune(present: SpikingNetwork) -> None:
+        with layers.float_weights(present, settings["float_weights"]):
+            training.train(
+                present,
+                dataset,
+                options,
+                progress=lambda epoch: say(f"training between steps, epoch {epoch.number} of {options.epochs}"),
+            )
+
+    begin = COSTS[goal.cost](network, images) if goal.cost else 0.0
+    limit = goal.limit / 100.0 * begin if goal.percent else goal.limit
+    step = by_cost if goal.cost else by_ratio
+    steps = list(pruning.in_steps(network, settings["steps"], step, tune))
+    return steps[-1][0], [report for _, report in steps]
+
+
+def _write_scores(reports: list[PruningReport], settings: dict[str, Any]) -> None:
+    from qpsnn_codegen.report.score_chart import score_chart  # noqa: PLC0415
+
+    if settings["scores"] is not None:
+        steps = [
+            {name: {"scores": scores, "kept": report.kept.get(name)} for name, scores in report.scores.items()}
+            for report in reports
+        ]
+        with atomic_file(settings["scores"]) as stream:
+            stream.write(json.dumps({"criterion": settings["criterion"], "steps": steps}, indent=1).encode())
+    if settings["plot"] is not None:
+        title = f"{settings['criterion'].upper()} scores"
+        with atomic_file(settings["plot"]) as stream:
+            stream.write(score_chart(title, reports[-1].scores, reports[-1].kept).encode())
