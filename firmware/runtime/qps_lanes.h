@@ -27,7 +27,14 @@
 #define QPS_NARROW_CORE 0
 #endif
 
-/* Where blocks of rows are added up by loops of their own (qps_blocks.c). */
+/* Cores with Helium, the M-profile vector extension: registers of 16 bytes. */
+#if defined(__GNUC__) && defined(__ARM_FEATURE_MVE) && !defined(QPS_NO_HELIUM)
+#define QPS_HELIUM 1
+#else
+#define QPS_HELIUM 0
+#endif
+
+/* Where blocks of rows are added up by loops of their own (qps_blocks.c, qps_blocks_helium.c). */
 #if defined(__GNUC__) && defined(__thumb2__)
 #define QPS_BLOCKS 1
 #else
