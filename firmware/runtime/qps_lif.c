@@ -1,18 +1,6 @@
 #include "qps_lif.h"
 
-#include "qps_lanes.h"
-
-#define QPS_GROUP (2U * QPS_PAIRS) /* channels of a spike word */
-
-/* A group of channels. */
-typedef struct {
-    const qps_lif_t *lif;
-    const qps_steps_t *steps;
-    const uint32_t *sums;
-    uint32_t lane;            /* the first one */
-    uint32_t cost[QPS_STEPS]; /* taken from every w, from narrow ones with what halving their zero leaves too little */
-    int32_t *membranes;
-} qps_lif_group_t;
+#include "qps_lif_group.h"
 
 /* The sums of one lane of a group: that of timestep t is element 2 * QPS_PAIRS * t. */
 static inline const qps_half_t *qps_lane_sums(const qps_lif_group_t *group, uint32_t lane)
@@ -63,6 +51,7 @@ QPS_ALONE static void qps_lif_any(const qps_lif_group_t *group, uint32_t first, 
     }
 }
 
+#if !QPS_HELIUM
 /* All four steps of every other lane of a group, nothing carried: what most layers do. */
 static inline void qps_lif_four(const qps_lif_group_t *group, uint32_t half, int narrow, uint32_t *words)
 {
@@ -131,10 +120,10 @@ QPS_ALONE static void qps_lif_packed(const qps_lif_group_t *group, uint32_t *wor
     uint32_t w, x, cost, threshold, rest;
     __asm volatile("1:\n\t"
                    "ldrd %[threshold], %[rest], [%[constants]], #8\n\t" QPS_LIF_STEP("rest", "0", "0")
-                       QPS_LIF_STEP("w", "1", "64") QPS_LIF_STEP("w", "2", "128") QPS_LIF_STEP("w", "3", "192")
-                   "adds %[sums], #4\n\t"
-                   "lsls %[bits], #1\n\t"
-                   "bcc 1b" /* until the last channel's bit falls out */
+                       QPS_LIF_STEP("w", "1", "64") QPS_LIF_STEP("w", "2", "128")
+                           QPS_LIF_STEP("w", "3", "192") "adds %[sums], #4\n\t"
+                                                         "lsls %[bits], #1\n\t"
+                                                         "bcc 1b" /* until the last channel's bit falls out */
                    : [constants] "+&r"(constants), [sums] "+&r"(sums), [bits] "+&r"(bits), [word0] "+&r"(word0),
                      [word1] "+&r"(word1), [word2] "+&r"(word2), [word3] "+&r"(word3), [w] "=&r"(w), [x] "=&r"(x),
                      [cost] "=&r"(cost), [threshold] "=&r"(threshold), [rest] "=&r"(rest)
@@ -147,6 +136,25 @@ QPS_ALONE static void qps_lif_packed(const qps_lif_group_t *group, uint32_t *wor
 }
 #endif
 
+static void qps_lif_whole(const qps_lif_group_t *group, int packed, uint32_t *words)
+{
+#if QPS_DSP
+    if (packed != 0) {
+        qps_lif_packed(group, words);
+        return;
+    }
+#endif
+    (void)packed;
+    if (group->lif->narrow != NULL) {
+        qps_lif_four(group, 0U, 1, words);
+        qps_lif_four(group, 1U, 1, words);
+    } else {
+        qps_lif_four(group, 0U, 0, words);
+        qps_lif_four(group, 1U, 0, words);
+    }
+}
+#endif
+
 static void qps_lif_group(const qps_lif_group_t *group, int packed, uint32_t *words)
 {
     if (group->lif->channels - group->lane < QPS_GROUP) {
@@ -154,18 +162,9 @@ static void qps_lif_group(const qps_lif_group_t *group, int packed, uint32_t *wo
     } else if (group->membranes != NULL || group->steps->steps != QPS_STEPS) {
         qps_lif_any(group, 0U, 2U, 1U, words);
         qps_lif_any(group, 1U, 2U, UINT32_C(1) << QPS_PAIRS, words);
-#if QPS_DSP
-    } else if (packed != 0) {
-        qps_lif_packed(group, words);
-#endif
-    } else if (group->lif->narrow != NULL) {
-        qps_lif_four(group, 0U, 1, words);
-        qps_lif_four(group, 1U, 1, words);
     } else {
-        qps_lif_four(group, 0U, 0, words);
-        qps_lif_four(group, 1U, 0, words);
+        qps_lif_whole(group, packed, words);
     }
-    (void)packed;
 }
 
 void qps_lif_run(const qps_lif_t *lif, const qps_steps_t *steps, const uint32_t *sums, int32_t *membranes,
