@@ -48,7 +48,7 @@ typedef struct {
     __asm volatile("dlstp.32 lr, %[count]\n"                                                                           \
                    "1:\n\t"                                                                                            \
                    "vldrh.u32 q0, [%[events]], #8\n\t" LOAD ADD "letp lr, 1b"                                          \
-                   : [events] "+&r"(events), [all] "+&w"(sum.shifted[0]), [once] "+&w"(sum.shifted[1]),                \
+                   : [events] "+&l"(events), [all] "+&w"(sum.shifted[0]), [once] "+&w"(sum.shifted[1]),                \
                      [twice] "+&w"(sum.shifted[2]), [thrice] "+&w"(sum.shifted[3])                                     \
                    : [codes] "r"(codes), [second] "r"(codes + 1), [third] "r"(codes + 2), [stride] "r"(bytes),         \
                      [count] "r"(count)                                                                                \

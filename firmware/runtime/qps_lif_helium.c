@@ -44,7 +44,7 @@ QPS_ALONE static void qps_lif_packed(const qps_lif_group_t *group, uint32_t *wor
                                        QPS_SPIKE("vptt.u16 hi,", "i16 %q[fired], #0x4000")
                                            QPS_RESET QPS_PACKED_STEP("q3", "3", "[%[sums], #176]")
                                                QPS_SPIKE("vpt.u16 hi,", "i16 %q[fired], #0x8000") "le lr, 1b"
-                   : [constants] "+&r"(constants), [sums] "+&r"(sums), [fired] "+&w"(fired)
+                   : [constants] "+&r"(constants), [sums] "+&l"(sums), [fired] "+&w"(fired)
                    : [scale] "w"(scale), [rounds] "r"(QPS_GROUP / 8U), [cost0] "r"(0U - 2U * group->cost[0]),
                      [cost1] "r"(0U - 2U * group->cost[1]), [cost2] "r"(0U - 2U * group->cost[2]),
                      [cost3] "r"(0U - 2U * group->cost[3])
@@ -96,14 +96,14 @@ QPS_ALONE static void qps_lif_four(const qps_lif_group_t *group, uint32_t *words
                                        "adds %[constants], #4\n\t"
                                        "vldrh.u32 q1, [%[constants], %q[places], uxtw #1]\n\t"
                                        "adds %[constants], #12\n\t")
-                       : [constants] "+&r"(thresholds), [sums] "+&r"(sums), [fired] "+&w"(fired)
+                       : [constants] "+&r"(thresholds), [sums] "+&l"(sums), [fired] "+&w"(fired)
                        : [places] "w"(places), QPS_WIDE_OPERANDS
                        : "cc", QPS_CLOBBERS);
     } else {
         const int32_t *neurons = group->lif->wide + 2U * group->lane;
         __asm volatile(QPS_WIDE_ROUNDS("vld20.32 {q0, q1}, [%[constants]]\n\t"
                                        "vld21.32 {q0, q1}, [%[constants]]!\n\t")
-                       : [constants] "+&r"(neurons), [sums] "+&r"(sums), [fired] "+&w"(fired)
+                       : [constants] "+&r"(neurons), [sums] "+&l"(sums), [fired] "+&w"(fired)
                        : QPS_WIDE_OPERANDS
                        : QPS_CLOBBERS);
     }
