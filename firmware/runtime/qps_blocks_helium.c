@@ -6,11 +6,15 @@
 
 #if QPS_HELIUM
 
+/* An instruction a line. */
+/* clang-format off */
+
 /* All of it in assembly: codes in r0, events in r1, end in r2, sums in r3. */
 #define QPS_LOOP(name)                                                                                                 \
-    __attribute__((naked)) void name(                                                                                  \
-        const uint8_t *codes __attribute__((unused)), const uint16_t *events __attribute__((unused)),                  \
-        const uint16_t *end __attribute__((unused)), uint32_t *sums __attribute__((unused)))
+    __attribute__((naked)) void name(const uint8_t *codes __attribute__((unused)),                                     \
+                                     const uint16_t *events __attribute__((unused)),                                   \
+                                     const uint16_t *end __attribute__((unused)),                                      \
+                                     uint32_t *sums __attribute__((unused)))
 
 /* r12: rounds of four events; r2: how many of the first round are left out, 0 to 3; r1: before these. */
 #define QPS_ROUNDS                                                                                                     \
@@ -31,7 +35,11 @@
 /* lr rounds of four rows. From 1 on all are whole; the code before has addresses, and goes to one of 2 to 5. */
 #define QPS_ADD_ROWS(ADD_ROW)                                                                                          \
     "1:\n\t" QPS_ADDRESSES                                                                                             \
-    "2:\n\t" ADD_ROW("r4") "3:\n\t" ADD_ROW("r5") "4:\n\t" ADD_ROW("r6") "5:\n\t" ADD_ROW("r7") "le lr, 1b\n\t"
+    "2:\n\t" ADD_ROW("r4")                                                                                             \
+    "3:\n\t" ADD_ROW("r5")                                                                                             \
+    "4:\n\t" ADD_ROW("r6")                                                                                             \
+    "5:\n\t" ADD_ROW("r7")                                                                                             \
+    "le lr, 1b\n\t"
 #define QPS_INTO_ROWS                                                                                                  \
     "tbb [pc, r2]\n"                                                                                                   \
     "6:\n\t"                                                                                                           \
@@ -62,11 +70,18 @@
 QPS_LOOP(qps_block_4)
 {
     __asm("push {r4-r7, lr}\n\t"
-          "vpush {d8-d15}\n\t" QPS_ROUNDS "sub r12, #1\n\t"
+          "vpush {d8-d15}\n\t"
+          QPS_ROUNDS
+          "sub r12, #1\n\t"
           "and r4, r12, #3\n\t"
           "adds r4, #1\n\t"
           "dls lr, r4\n\t"
-          "lsr r12, r12, #2\n\t" QPS_CLEAR QPS_ADDRESSES QPS_INTO_ROWS QPS_ADD_ROWS(QPS_ADD_NIBBLES) QPS_LOWER_NIBBLES
+          "lsr r12, r12, #2\n\t"
+          QPS_CLEAR
+          QPS_ADDRESSES
+          QPS_INTO_ROWS
+          QPS_ADD_ROWS(QPS_ADD_NIBBLES)
+          QPS_LOWER_NIBBLES
           "vmovlb.u8 q4, q0\n\t"
           "vmovlt.u8 q5, q0\n\t"
           "vmovlb.u8 q6, q1\n\t"
@@ -75,28 +90,39 @@ QPS_LOOP(qps_block_4)
           "subs r12, #1\n\t"
           "bmi 8f\n\t"
           "movs r4, #4\n\t"
-          "dls lr, r4\n\t" QPS_CLEAR QPS_ADD_ROWS(QPS_ADD_NIBBLES)
-              QPS_LOWER_NIBBLES QPS_ADD_SPREAD("b", "q2", "q0", "q4") QPS_ADD_SPREAD("t", "q2", "q0", "q5")
-                  QPS_ADD_SPREAD("b", "q2", "q1", "q6")
-                      QPS_ADD_SPREAD("t", "q2", "q1", "q7") "b 7b\n"
-                                                            "8:\n\t"
-                                                            "vstrw.u32 q4, [r3]\n\t"
-                                                            "vstrw.u32 q5, [r3, #16]\n\t"
-                                                            "vstrw.u32 q6, [r3, #32]\n\t"
-                                                            "vstrw.u32 q7, [r3, #48]\n\t"
-                                                            "vpop {d8-d15}\n\t"
-                                                            "pop {r4-r7, pc}");
+          "dls lr, r4\n\t"
+          QPS_CLEAR
+          QPS_ADD_ROWS(QPS_ADD_NIBBLES)
+          QPS_LOWER_NIBBLES
+          QPS_ADD_SPREAD("b", "q2", "q0", "q4")
+          QPS_ADD_SPREAD("t", "q2", "q0", "q5")
+          QPS_ADD_SPREAD("b", "q2", "q1", "q6")
+          QPS_ADD_SPREAD("t", "q2", "q1", "q7")
+          "b 7b\n"
+          "8:\n\t"
+          "vstrw.u32 q4, [r3]\n\t"
+          "vstrw.u32 q5, [r3, #16]\n\t"
+          "vstrw.u32 q6, [r3, #32]\n\t"
+          "vstrw.u32 q7, [r3, #48]\n\t"
+          "vpop {d8-d15}\n\t"
+          "pop {r4-r7, pc}");
 }
 
 /* 16 channels; 16 bits are enough for any number of rows. */
 QPS_LOOP(qps_block_8)
 {
-    __asm("push {r4-r7, lr}\n\t" QPS_ROUNDS "dls lr, r12\n\t" QPS_CLEAR QPS_ADDRESSES QPS_INTO_ROWS QPS_ADD_ROWS(
-        QPS_ADD_BYTES) "mvn r2, #255\n\t"
-                       "vmla.u16 q0, q1, r2\n\t"
-                       "vstrw.u32 q0, [r3]\n\t"
-                       "vstrw.u32 q1, [r3, #16]\n\t"
-                       "pop {r4-r7, pc}");
+    __asm("push {r4-r7, lr}\n\t"
+          QPS_ROUNDS
+          "dls lr, r12\n\t"
+          QPS_CLEAR
+          QPS_ADDRESSES
+          QPS_INTO_ROWS
+          QPS_ADD_ROWS(QPS_ADD_BYTES)
+          "mvn r2, #255\n\t"
+          "vmla.u16 q0, q1, r2\n\t"
+          "vstrw.u32 q0, [r3]\n\t"
+          "vstrw.u32 q1, [r3, #16]\n\t"
+          "pop {r4-r7, pc}");
 }
 
 /* 2-bit codes: a register holds rows of two events, and sums q0 to q3 are of its bytes without their lowest 0 to 3 codes. */
@@ -112,8 +138,12 @@ QPS_LOOP(qps_block_8)
 #define QPS_ADD_PAIRS                                                                                                  \
     "1:\n\t"                                                                                                           \
     "vldrh.u32 q4, [r1], #8\n\t"                                                                                       \
-    "vldrd.u64 q5, [r0, q4, uxtw #3]\n\t" QPS_ADD_CRUMBS "vrev64.32 q6, q4\n\t"                                        \
-    "vldrd.u64 q5, [r0, q6, uxtw #3]\n\t" QPS_ADD_CRUMBS "le lr, 1b\n\t"
+    "vldrd.u64 q5, [r0, q4, uxtw #3]\n\t"                                                                              \
+    QPS_ADD_CRUMBS                                                                                                     \
+    "vrev64.32 q6, q4\n\t"                                                                                             \
+    "vldrd.u64 q5, [r0, q6, uxtw #3]\n\t"                                                                              \
+    QPS_ADD_CRUMBS                                                                                                     \
+    "le lr, 1b\n\t"
 /* One to four events, r5, to sums that were not cleared. A load leaves 0 in lanes that are not wanted. */
 #define QPS_FIRST_PAIRS                                                                                                \
     "vctp.32 r5\n\t"                                                                                                   \
@@ -132,7 +162,8 @@ QPS_LOOP(qps_block_8)
     "lsrs r5, #1\n\t"                                                                                                  \
     "vctp.64 r5\n\t"                                                                                                   \
     "vpst\n\t"                                                                                                         \
-    "vldrdt.u64 q5, [r0, q6, uxtw #3]\n\t" QPS_ADD_CRUMBS
+    "vldrdt.u64 q5, [r0, q6, uxtw #3]\n\t"                                                                             \
+    QPS_ADD_CRUMBS
 /* lr: as many of the r4 rounds that are left as lanes have room for. */
 #define QPS_TAKE_ROUNDS(most)                                                                                          \
     "cmp r4, #" most "\n\t"                                                                                            \
@@ -161,9 +192,12 @@ QPS_LOOP(qps_block_8)
     "vstrw.u32 q0, [" place ", #16]\n\t"
 #define QPS_ADD_STORED(registers, place)                                                                               \
     "vldrw.u32 q4, [" place "]\n\t"                                                                                    \
-    "vldrw.u32 q5, [" place ", #16]\n\t" QPS_JOIN_PAIRS(registers, place) QPS_ADD_SPREAD("b", "q1", "q0", "q4")        \
-        QPS_ADD_SPREAD("t", "q1", "q0", "q5") "vstrw.u32 q4, [" place "]\n\t"                                          \
-                                              "vstrw.u32 q5, [" place ", #16]\n\t"
+    "vldrw.u32 q5, [" place ", #16]\n\t"                                                                               \
+    QPS_JOIN_PAIRS(registers, place)                                                                                   \
+    QPS_ADD_SPREAD("b", "q1", "q0", "q4")                                                                              \
+    QPS_ADD_SPREAD("t", "q1", "q0", "q5")                                                                              \
+    "vstrw.u32 q4, [" place "]\n\t"                                                                                    \
+    "vstrw.u32 q5, [" place ", #16]\n\t"
 
 /* 32 channels. Both rows of a register together have room for 85 events: 21 rounds. */
 QPS_LOOP(qps_block_2)
@@ -175,18 +209,32 @@ QPS_LOOP(qps_block_2)
           "ubfx r5, r4, #1, #2\n\t"
           "adds r5, #1\n\t"
           "lsrs r4, #3\n\t"
-          "add r12, r3, #32\n\t" QPS_FIRST_PAIRS QPS_TAKE_ROUNDS(
-              "20") "wls lr, r5, 2f\n\t" QPS_ADD_PAIRS "2:\n\t" QPS_LOWER_CRUMBS QPS_STORE_PAIRS("q0, q1", "r3")
-              QPS_STORE_PAIRS("q2, q3",
-                              "r12") "3:\n\t"
-                                     "cmp r4, #0\n\t"
-                                     "beq 4f\n\t" QPS_TAKE_ROUNDS(
-                                         "21") "dls lr, r5\n\t" QPS_CLEAR "vmov.i32 q2, #0\n\t"
-                                               "vmov.i32 q3, #0\n\t" QPS_ADD_PAIRS QPS_LOWER_CRUMBS QPS_ADD_STORED(
-                                                   "q0, q1", "r3") QPS_ADD_STORED("q2, q3", "r12") "b 3b\n"
-                                                                                                   "4:\n\t"
-                                                                                                   "vpop {d8-d13}\n\t"
-                                                                                                   "pop {r4-r6, pc}");
+          "add r12, r3, #32\n\t"
+          QPS_FIRST_PAIRS
+          QPS_TAKE_ROUNDS("20")
+          "wls lr, r5, 2f\n\t"
+          QPS_ADD_PAIRS
+          "2:\n\t"
+          QPS_LOWER_CRUMBS
+          QPS_STORE_PAIRS("q0, q1", "r3")
+          QPS_STORE_PAIRS("q2, q3", "r12")
+          "3:\n\t"
+          "cmp r4, #0\n\t"
+          "beq 4f\n\t"
+          QPS_TAKE_ROUNDS("21")
+          "dls lr, r5\n\t"
+          QPS_CLEAR
+          "vmov.i32 q2, #0\n\t"
+          "vmov.i32 q3, #0\n\t"
+          QPS_ADD_PAIRS
+          QPS_LOWER_CRUMBS
+          QPS_ADD_STORED("q0, q1", "r3")
+          QPS_ADD_STORED("q2, q3", "r12")
+          "b 3b\n"
+          "4:\n\t"
+          "vpop {d8-d13}\n\t"
+          "pop {r4-r6, pc}");
 }
 
+/* clang-format on */
 #endif

@@ -45,14 +45,14 @@ typedef struct {
 
 /* The last round has as many lanes as there are events left. */
 #define QPS_SUM(LOAD, ADD)                                                                                             \
-    __asm volatile("dlstp.32 lr, %[count]\n"                                                                           \
-                   "1:\n\t"                                                                                            \
-                   "vldrh.u32 q0, [%[events]], #8\n\t" LOAD ADD "letp lr, 1b"                                          \
-                   : [events] "+&l"(events), [all] "+&w"(sum.shifted[0]), [once] "+&w"(sum.shifted[1]),                \
-                     [twice] "+&w"(sum.shifted[2]), [thrice] "+&w"(sum.shifted[3])                                     \
-                   : [codes] "r"(codes), [second] "r"(codes + 1), [third] "r"(codes + 2), [stride] "r"(bytes),         \
-                     [count] "r"(count)                                                                                \
-                   : "q0", "q1", "q2", "q3", "lr", "memory")
+    __asm volatile(                                                                                                    \
+        "dlstp.32 lr, %[count]\n"                                                                                      \
+        "1:\n\t"                                                                                                       \
+        "vldrh.u32 q0, [%[events]], #8\n\t" LOAD ADD "letp lr, 1b"                                                     \
+        : [events] "+&l"(events), [all] "+&w"(sum.shifted[0]), [once] "+&w"(sum.shifted[1]),                           \
+          [twice] "+&w"(sum.shifted[2]), [thrice] "+&w"(sum.shifted[3])                                                \
+        : [codes] "r"(codes), [second] "r"(codes + 1), [third] "r"(codes + 2), [stride] "r"(bytes), [count] "r"(count) \
+        : "q0", "q1", "q2", "q3", "lr", "memory")
 #define QPS_SUM_LANES(ADD)                                                                                             \
     static inline qps_lanes_t qps_sum_lanes##ADD(const uint8_t *codes, uint32_t bytes, const uint16_t *events,         \
                                                  uint32_t count)                                                       \

@@ -15,10 +15,14 @@
     "vldrw.u32 q2, " load "\n\t"                                                                                       \
     "vmlas.u16 q2, %q[scale], %[cost" t "]\n\t"                                                                        \
     "vhadd.u16 q3, " before ", q2\n\t" /* floor((w + 2 x) / 2) */
-#define QPS_SPIKE(compare, fired)                                                                                      \
-    compare " q3, q0\n\t"                                                                                              \
-            "vorrt." fired "\n\t"
-#define QPS_RESET "vmovt q3, q1\n\t"
+/* Where w is above the threshold: a bit, and the rest in its place. */
+#define QPS_SPIKE(above, bit)                                                                                          \
+    "vptt." above ", q3, q0\n\t"                                                                                       \
+    "vorrt." bit "\n\t"                                                                                                \
+    "vmovt q3, q1\n\t"
+#define QPS_LAST_SPIKE(above, bit)                                                                                     \
+    "vpt." above ", q3, q0\n\t"                                                                                        \
+    "vorrt." bit "\n\t"
 
 /* Bits of one timestep: 4 r of round r in both halves of a word, which has pair 4 r + lane. */
 static inline uint32_t qps_collect_packed(uint32x4_t bits, int32x4_t lanes)
@@ -32,23 +36,23 @@ QPS_ALONE static void qps_lif_packed(const qps_lif_group_t *group, uint32_t *wor
     const uint32_t *sums = group->sums;
     const uint16_t *constants = group->lif->narrow + 2U * group->lane;
     uint16x8_t fired = vdupq_n_u16(0U);
+    /* clang-format off */
     __asm volatile("dls lr, %[rounds]\n"
                    "1:\n\t"
                    "vld20.32 {q0, q1}, [%[constants]]\n\t"
                    "vld21.32 {q0, q1}, [%[constants]]!\n\t"
-                   "vshr.u16 %q[fired], %q[fired], #4\n\t" QPS_PACKED_STEP("q1", "0", "[%[sums]], #16")
-                       QPS_SPIKE("vptt.u16 hi,", "i16 %q[fired], #0x1000")
-                           QPS_RESET QPS_PACKED_STEP("q3", "1", "[%[sums], #48]")
-                               QPS_SPIKE("vptt.u16 hi,", "i16 %q[fired], #0x2000")
-                                   QPS_RESET QPS_PACKED_STEP("q3", "2", "[%[sums], #112]")
-                                       QPS_SPIKE("vptt.u16 hi,", "i16 %q[fired], #0x4000")
-                                           QPS_RESET QPS_PACKED_STEP("q3", "3", "[%[sums], #176]")
-                                               QPS_SPIKE("vpt.u16 hi,", "i16 %q[fired], #0x8000") "le lr, 1b"
+                   "vshr.u16 %q[fired], %q[fired], #4\n\t"
+                   QPS_PACKED_STEP("q1", "0", "[%[sums]], #16") QPS_SPIKE("u16 hi", "i16 %q[fired], #0x1000")
+                   QPS_PACKED_STEP("q3", "1", "[%[sums], #48]") QPS_SPIKE("u16 hi", "i16 %q[fired], #0x2000")
+                   QPS_PACKED_STEP("q3", "2", "[%[sums], #112]") QPS_SPIKE("u16 hi", "i16 %q[fired], #0x4000")
+                   QPS_PACKED_STEP("q3", "3", "[%[sums], #176]") QPS_LAST_SPIKE("u16 hi", "i16 %q[fired], #0x8000")
+                   "le lr, 1b"
                    : [constants] "+&r"(constants), [sums] "+&l"(sums), [fired] "+&w"(fired)
                    : [scale] "w"(scale), [rounds] "r"(QPS_GROUP / 8U), [cost0] "r"(0U - 2U * group->cost[0]),
                      [cost1] "r"(0U - 2U * group->cost[1]), [cost2] "r"(0U - 2U * group->cost[2]),
                      [cost3] "r"(0U - 2U * group->cost[3])
                    : QPS_CLOBBERS);
+    /* clang-format on */
     const uint32x4_t bits = vreinterpretq_u32_u16(fired);
     const int32x4_t lanes = vreinterpretq_s32_u32(vidupq_n_u32(0U, 1));
     words[0] = qps_collect_packed(bits, lanes);
@@ -58,6 +62,7 @@ QPS_ALONE static void qps_lif_packed(const qps_lif_group_t *group, uint32_t *wor
 }
 
 /* One step of four neurons. */
+/* clang-format off */
 #define QPS_WIDE_STEP(t, load)                                                                                         \
     "vldrh.u32 q2, " load "\n\t"                                                                                       \
     "vshl.s32 q3, %[decay]\n\t"                                                                                        \
@@ -65,13 +70,15 @@ QPS_ALONE static void qps_lif_packed(const qps_lif_group_t *group, uint32_t *wor
     "vsub.i32 q3, q3, %[cost" t "]\n\t"
 #define QPS_WIDE_ROUNDS(CONSTANTS)                                                                                     \
     "dls lr, %[rounds]\n"                                                                                              \
-    "1:\n\t" CONSTANTS "vmov q3, q1\n\t"                                                                               \
-    "vshr.u32 %q[fired], %q[fired], #2\n\t" QPS_WIDE_STEP("0", "[%[sums]], #8")                                        \
-        QPS_SPIKE("vptt.s32 gt,", "i32 %q[fired], #0x4000") QPS_RESET QPS_WIDE_STEP("1", "[%[sums], #56]")             \
-            QPS_SPIKE("vptt.s32 gt,", "i32 %q[fired], #0x8000") QPS_RESET QPS_WIDE_STEP("2", "[%[sums], #120]")        \
-                QPS_SPIKE("vptt.s32 gt,", "i32 %q[fired], #0x40000000")                                                \
-                    QPS_RESET QPS_WIDE_STEP("3", "[%[sums], #184]")                                                    \
-                        QPS_SPIKE("vpt.s32 gt,", "i32 %q[fired], #0x80000000") "le lr, 1b"
+    "1:\n\t" CONSTANTS                                                                                                 \
+    "vmov q3, q1\n\t"                                                                                                  \
+    "vshr.u32 %q[fired], %q[fired], #2\n\t"                                                                            \
+    QPS_WIDE_STEP("0", "[%[sums]], #8") QPS_SPIKE("s32 gt", "i32 %q[fired], #0x4000")                                  \
+    QPS_WIDE_STEP("1", "[%[sums], #56]") QPS_SPIKE("s32 gt", "i32 %q[fired], #0x8000")                                 \
+    QPS_WIDE_STEP("2", "[%[sums], #120]") QPS_SPIKE("s32 gt", "i32 %q[fired], #0x40000000")                            \
+    QPS_WIDE_STEP("3", "[%[sums], #184]") QPS_LAST_SPIKE("s32 gt", "i32 %q[fired], #0x80000000")                       \
+    "le lr, 1b"
+/* clang-format on */
 #define QPS_WIDE_OPERANDS                                                                                              \
     [decay] "r"(0 - (int32_t)group->lif->decay_shift), [scale] "r"(UINT32_C(1) << group->lif->sum_shift),              \
         [rounds] "r"(QPS_GROUP / 4U), [cost0] "r"(group->cost[0]), [cost1] "r"(group->cost[1]),                        \
