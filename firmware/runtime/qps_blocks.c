@@ -4,7 +4,7 @@
  * are added four at a time, and the first round begins where it must for the last one to be whole. */
 #include "qps_blocks.h"
 
-#if QPS_BLOCKS
+#if QPS_BLOCKS && !QPS_HELIUM
 
 /* All of it in assembly: codes in r0, events in r1, end in r2, sums in r3. */
 #define QPS_LOOP(name)                                                                                                 \
