@@ -99,8 +99,8 @@ static inline uint16_t *qps_list_column(const qps_gather_t *gather, const qps_ta
     return list;
 }
 
-void qps_gather_begin(qps_gather_t *gather, const qps_map_t *map, const qps_window_t *window, const void *input, uint32_t y,
-                      uint16_t *area, uint32_t slot)
+void qps_gather_begin(qps_gather_t *gather, const qps_map_t *map, const qps_window_t *window, const void *input,
+                      uint32_t y, uint16_t *area, uint32_t slot)
 {
     const qps_taps_t taps = qps_rows(window, y, map->height);
     const uint32_t first = (uint32_t)(taps.origin + (int32_t)(taps.first * window->dilation_height));

@@ -55,10 +55,8 @@ QPS_ALONE static void qps_lif_packed(const qps_lif_group_t *group)
     /* clang-format on */
     const uint32x4_t bits = vreinterpretq_u32_u16(fired);
     const int32x4_t lanes = vreinterpretq_s32_u32(vidupq_n_u32(0U, 1));
-    qps_lif_store(group, qps_collect_packed(bits, lanes),
-                  qps_collect_packed(vshrq_n_u32(bits, 1), lanes),
-                  qps_collect_packed(vshrq_n_u32(bits, 2), lanes),
-                  qps_collect_packed(vshrq_n_u32(bits, 3), lanes));
+    qps_lif_store(group, qps_collect_packed(bits, lanes), qps_collect_packed(vshrq_n_u32(bits, 1), lanes),
+                  qps_collect_packed(vshrq_n_u32(bits, 2), lanes), qps_collect_packed(vshrq_n_u32(bits, 3), lanes));
 }
 
 /* One step of four neurons. */
@@ -115,8 +113,7 @@ QPS_ALONE static void qps_lif_four(const qps_lif_group_t *group)
                        : QPS_CLOBBERS);
     }
     const int32x4_t lanes = vldrwq_s32(lane_shifts);
-    qps_lif_store(group, qps_collect(fired, lanes),
-                  qps_collect(vshrq_n_u32(fired, 1), lanes),
+    qps_lif_store(group, qps_collect(fired, lanes), qps_collect(vshrq_n_u32(fired, 1), lanes),
                   qps_collect(vshrq_n_u32(fired, QPS_PAIRS), lanes),
                   qps_collect(vshrq_n_u32(fired, QPS_PAIRS + 1), lanes));
 }

@@ -73,7 +73,8 @@ static inline void qps_spread_rest(const qps_column_t *column, uint32_t word0, u
     }
 }
 
-static inline void qps_sum_column_2(const qps_column_t *column, const uint16_t *events, const uint16_t *end, uint32_t *sums)
+static inline void qps_sum_column_2(const qps_column_t *column, const uint16_t *events, const uint16_t *end,
+                                    uint32_t *sums)
 {
     int first = 1;
     do {
@@ -99,7 +100,8 @@ static inline void qps_sum_column_2(const qps_column_t *column, const uint16_t *
     } while (events != end);
 }
 
-static inline void qps_sum_column_4(const qps_column_t *column, const uint16_t *events, const uint16_t *end, uint32_t *sums)
+static inline void qps_sum_column_4(const qps_column_t *column, const uint16_t *events, const uint16_t *end,
+                                    uint32_t *sums)
 {
     int first = 1;
     do {
@@ -136,7 +138,8 @@ static inline void qps_sum_byte_4(const uint8_t *codes, const uint16_t *events, 
     sums[0] = (all - (upper << 4)) | upper << 16;
 }
 
-static inline void qps_sum_column_8(const qps_column_t *column, const uint16_t *events, const uint16_t *end, uint32_t *sums)
+static inline void qps_sum_column_8(const qps_column_t *column, const uint16_t *events, const uint16_t *end,
+                                    uint32_t *sums)
 {
     uint32_t even = 0U, odd = 0U;
     for (; events != end; events++) {
@@ -152,8 +155,8 @@ static inline void qps_sum_column_8(const qps_column_t *column, const uint16_t *
     }
 }
 
-QPS_ALONE static void qps_sum_column(uint32_t bits, const qps_column_t *column, const uint16_t *events, const uint16_t *end,
-                                     uint32_t *sums)
+QPS_ALONE static void qps_sum_column(uint32_t bits, const qps_column_t *column, const uint16_t *events,
+                                     const uint16_t *end, uint32_t *sums)
 {
     if (bits == 2U) {
         qps_sum_column_2(column, events, end, sums);
@@ -168,7 +171,8 @@ QPS_ALONE static void qps_sum_column(uint32_t bits, const qps_column_t *column, 
 #endif
 
 #if QPS_BLOCKS || QPS_NARROW_BLOCKS
-static void qps_sum_block(uint32_t bits, const uint8_t *codes, const uint16_t *events, const uint16_t *end, uint32_t *sums)
+static void qps_sum_block(uint32_t bits, const uint8_t *codes, const uint16_t *events, const uint16_t *end,
+                          uint32_t *sums)
 {
     if (bits == 4U) {
         qps_block_4(codes, events, end, sums);
@@ -180,7 +184,8 @@ static void qps_sum_block(uint32_t bits, const uint8_t *codes, const uint16_t *e
 }
 #else
 /* Word by word. */
-static void qps_sum_block(uint32_t bits, const uint8_t *codes, const uint16_t *events, const uint16_t *end, uint32_t *sums)
+static void qps_sum_block(uint32_t bits, const uint8_t *codes, const uint16_t *events, const uint16_t *end,
+                          uint32_t *sums)
 {
     const uint32_t stride = bits == 2U ? 8U : 16U;
     qps_column_t column = {codes, stride, 4U, 4U};
