@@ -8,22 +8,7 @@
 /* Append base + the channel of every spike in a word. */
 static inline uint16_t *qps_list_word(uint32_t word, uint32_t base, uint16_t *list)
 {
-#if defined(__ARM_FEATURE_CLZ) && defined(__thumb2__)
-    /* As a whole, so that no register is missing; from the last channel to the first, which the sum does not mind. */
-    uint32_t channel, bit;
-    __asm volatile("cbz %[word], 2f\n"
-                   "1:\n\t"
-                   "clz %[channel], %[word]\n\t"
-                   "lsr %[bit], %[top], %[channel]\n\t"
-                   "sub %[channel], %[last], %[channel]\n\t"
-                   "strh %[channel], [%[list]], #2\n\t"
-                   "bics %[word], %[word], %[bit]\n\t"
-                   "bne 1b\n"
-                   "2:"
-                   : [word] "+l"(word), [list] "+r"(list), [channel] "=&r"(channel), [bit] "=&r"(bit)
-                   : [top] "r"(UINT32_C(0x80000000)), [last] "r"(base + 31U)
-                   : "cc", "memory");
-#elif defined(__GNUC__) && !QPS_NARROW_CORE
+#if defined(__GNUC__) && !QPS_NARROW_CORE
     while (word != 0U) {
         *list++ = (uint16_t)(base + (uint32_t)__builtin_ctz(word));
         word &= word - 1U;
@@ -60,40 +45,112 @@ static inline uint32_t qps_load_rest(const uint8_t *bytes, uint32_t count)
 
 /* A column of taps. */
 typedef struct {
-    const uint8_t *tap; /* the first one */
-    const uint8_t *end; /* of its frame */
-    uint32_t row;       /* of weights, of the first tap */
-} qps_taps_column_t;
+    const uint8_t *tap;                          /* the first one */
+    const uint8_t *end;                          /* of its frame */
+    uint32_t row;                                /* of weights, of the first tap */
+    uint32_t pixel, down, frame, channels, rows; /* as in qps_gather_t */
+} qps_column_taps_t;
+
+static inline qps_column_taps_t qps_column_taps(const qps_gather_t *gather, uint32_t x, uint32_t t, uint32_t column)
+{
+    qps_column_taps_t taps;
+    taps.tap = gather->line + t * gather->frame + x * gather->pixel;
+    taps.end = gather->end + t * gather->frame;
+    taps.channels = gather->map->channels;
+    taps.row = column * gather->window->kernel_height * taps.channels + gather->row;
+    taps.pixel = gather->pixel;
+    taps.down = gather->down;
+    taps.frame = gather->frame;
+    taps.rows = gather->rows;
+    return taps;
+}
+
+#if QPS_BLOCKS
+/* The same as below for pixels of whole words, one tap at least: from the last channel of a word to the first, which sums do
+ * not mind. r4: tap, r6: row, r7: taps left, r9: the row of a word's last channel, r12: the bit of its last channel. */
+__attribute__((naked, noinline)) static uint16_t *qps_list_words(const qps_column_taps_t *taps __attribute__((unused)),
+                                                                 uint16_t *list __attribute__((unused)),
+                                                                 const uint16_t *limit __attribute__((unused)))
+{
+    __asm("push {r4-r11, lr}\n\t"
+          "ldrd r4, r5, [r0]\n\t"
+          "ldr r6, [r0, #8]\n\t"
+          "ldr r7, [r0, #28]\n\t"
+          "mov r12, #0x80000000\n"
+          "1:\n\t"
+          "ldr r8, [r0, #12]\n\t"
+          "add r8, r4\n\t"
+          "add r9, r6, #31\n"
+          "2:\n\t"
+          "cmp r1, r2\n\t"
+          "bhi 6f\n\t"
+          "ldr r3, [r4], #4\n\t"
+          "cbz r3, 4f\n"
+          "3:\n\t"
+          "clz r10, r3\n\t"
+          "lsr r11, r12, r10\n\t"
+          "sub r10, r9, r10\n\t"
+          "strh r10, [r1], #2\n\t"
+          "bics r3, r11\n\t"
+          "bne 3b\n"
+          "4:\n\t"
+          "add r9, #32\n\t"
+          "cmp r4, r8\n\t"
+          "bne 2b\n\t"
+          "ldr lr, [r0, #16]\n\t"
+          "add r4, lr\n\t"
+          "cmp r4, r5\n\t"
+          "bhs 7f\n"
+          "5:\n\t"
+          "ldr lr, [r0, #24]\n\t"
+          "add r6, lr\n\t"
+          "subs r7, #1\n\t"
+          "bne 1b\n\t"
+          "mov r0, r1\n\t"
+          "pop {r4-r11, pc}\n"
+          "6:\n\t" /* no room */
+          "movs r0, #0\n\t"
+          "pop {r4-r11, pc}\n"
+          "7:\n\t" /* behind the last row comes the first */
+          "ldr lr, [r0, #20]\n\t"
+          "sub r4, lr\n\t"
+          "b 5b");
+}
+#endif
 
 /* Append the events of a column. A word is begun with the list at limit at most; returns NULL if it was beyond. */
-static inline uint16_t *qps_list_column(const qps_gather_t *gather, const qps_taps_column_t *column, uint16_t *list,
-                                        const uint16_t *limit)
+QPS_ALONE static uint16_t *qps_list_column(const qps_column_taps_t *taps, uint16_t *list, const uint16_t *limit)
 {
-    const uint32_t pixel = gather->pixel;
-    const uint32_t channels = gather->map->channels;
-    const uint8_t *tap = column->tap;
-    uint32_t row = column->row;
-    for (uint32_t rows = gather->rows; rows > 0U; rows--, row += channels) {
-        const uint8_t *const end = tap + (pixel & ~UINT32_C(3));
+    const uint8_t *tap = taps->tap;
+    const uint32_t words = taps->pixel & ~UINT32_C(3);
+    const uint32_t rest = taps->pixel % 4U;
+    uint32_t row = taps->row;
+#if QPS_BLOCKS
+    if (rest == 0U && taps->rows > 0U) {
+        return qps_list_words(taps, list, limit);
+    }
+#endif
+    for (uint32_t rows = taps->rows; rows > 0U; rows--, row += taps->channels) {
+        const uint8_t *const end = tap + words;
         uint32_t base = row;
         while (tap != end) {
             if (list > limit) {
                 return NULL;
             }
-            list = qps_list_word(qps_load_four(tap, pixel % 4U == 0U), base, list);
+            list = qps_list_word(qps_load_four(tap, rest == 0U), base, list);
             tap += 4;
             base += QPS_WORD_EVENTS;
         }
-        if (pixel % 4U != 0U) {
+        if (rest != 0U) {
             if (list > limit) {
                 return NULL;
             }
-            list = qps_list_word(qps_load_rest(tap, pixel % 4U), base, list);
-            tap += pixel % 4U;
+            list = qps_list_word(qps_load_rest(tap, rest), base, list);
+            tap += rest;
         }
-        tap += gather->down;
-        if (tap >= column->end) {
-            tap -= gather->frame;
+        tap += taps->down;
+        if (tap >= taps->end) {
+            tap -= taps->frame;
         }
     }
     return list;
@@ -132,21 +189,19 @@ static int qps_keep_column(qps_gather_t *gather, uint32_t column, uint32_t steps
     const uint32_t x = column - gather->window->padding_width;
     const uint32_t place = column % QPS_GATHER_COLUMNS;
     uint16_t *area = gather->area;
-    qps_taps_column_t taps;
+    qps_column_taps_t taps;
     if (x >= gather->map->width) {
         for (uint32_t t = 0U; t < steps; t++) {
             gather->steps[t].counts[place] = 0U;
         }
         return 1;
     }
-    taps.tap = gather->line + x * gather->pixel;
-    taps.end = gather->end;
-    taps.row = column * gather->window->kernel_height * gather->map->channels + gather->row;
+    taps = qps_column_taps(gather, x, 0U, column);
     for (uint32_t t = 0U; t < steps; t++) {
         const uint16_t *const limit = area + gather->slot - QPS_WORD_EVENTS;
         uint16_t *begin = gather->steps[t].end;
         uint16_t *end;
-        while ((end = qps_list_column(gather, &taps, begin, limit)) == NULL) {
+        while ((end = qps_list_column(&taps, begin, limit)) == NULL) {
             /* Once more, behind a list that is moved to its beginning. */
             const uint16_t *event = gather->steps[t].begin;
             const uint16_t *const last = begin;
@@ -195,13 +250,10 @@ qps_list_t qps_gather_window(const qps_gather_t *gather, uint32_t x, uint32_t t)
     const uint32_t first = (uint32_t)(columns.origin + (int32_t)(columns.first * window->dilation_width));
     qps_list_t result = {gather->area, 0U, 0U};
     uint16_t *list = gather->area;
-    qps_taps_column_t taps;
-    taps.tap = gather->line + t * gather->frame + first * gather->pixel;
-    taps.end = gather->end + t * gather->frame;
-    taps.row = columns.first * rows + gather->row;
+    qps_column_taps_t taps = qps_column_taps(gather, first, t, columns.first);
     for (uint32_t kx = columns.first; kx < columns.last; kx++) {
         /* There is room for all rows. */
-        list = qps_list_column(gather, &taps, list, list + rows);
+        list = qps_list_column(&taps, list, list + rows);
         taps.tap += window->dilation_width * gather->pixel;
         taps.row += rows;
     }
