@@ -76,7 +76,7 @@ __attribute__((naked)) static void qps_sum_pixels(const uint8_t *codes __attribu
           "mov r11, r2\n\t"
           "mov r12, r2\n\t"
           "mov lr, r2\n"
-          "1:\n\t" QPS_ADD_PIXEL QPS_ADD_PIXEL "b 1b\n"
+          "1:\n\t" QPS_ADD_PIXEL QPS_ADD_PIXEL QPS_ADD_PIXEL "b 1b\n"
           "2:\n\t"
           "ldr r4, [sp], #4\n\t" QPS_SPLIT_PAIR("r2", "r3") QPS_SPLIT_PAIR("r8", "r9") QPS_SPLIT_PAIR("r10", "r11")
               QPS_SPLIT_PAIR("r12", "lr") "pop {r4-r11, pc}");
@@ -206,7 +206,7 @@ static void qps_image_pixel(const qps_image_t *layer, const qps_image_list_t *li
             const uint32_t c = first + k;
             const int32_t current = (int32_t)(sums[k] * scale.factor + scale.offset);
             qps_image_spike(layer, layer->neurons + 2U * c, current, UINT32_C(1) << (c % 32U), words, spikes + c / 32U);
-            active &= ~(((UINT32_C(1) << QPS_ACTIVE_BITS) - 1U) << (k * QPS_ACTIVE_BITS));
+            active = qps_image_without(active);
         }
     }
     qps_trace_operations(list->count * channels);

@@ -25,6 +25,13 @@ typedef struct {
 #define QPS_ACTIVE_BITS 1U
 #endif
 
+/* Without the first neuron that spikes. */
+static inline uint32_t qps_image_without(uint32_t active)
+{
+    const uint32_t first = active & (0U - active);
+    return active - first * ((UINT32_C(1) << QPS_ACTIVE_BITS) - 1U);
+}
+
 #if QPS_HELIUM
 /* The sums of QPS_IMAGE_BLOCK channels, and which of their neurons spike at all. */
 uint32_t qps_image_block(const uint8_t *codes, const qps_image_list_t *list, const qps_image_scale_t *scale,

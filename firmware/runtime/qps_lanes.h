@@ -92,11 +92,15 @@ static inline uint32_t qps_lowest_bit(uint32_t word)
 /* Set words to 0: a loop, since libraries for small cores clear byte by byte. */
 static inline void qps_clear_words(uint32_t *words, uint32_t count)
 {
-    for (; count >= 4U; count -= 4U, words += 4) {
+    for (; count >= 8U; count -= 8U, words += 8) {
         words[0] = 0U;
         words[1] = 0U;
         words[2] = 0U;
         words[3] = 0U;
+        words[4] = 0U;
+        words[5] = 0U;
+        words[6] = 0U;
+        words[7] = 0U;
         QPS_KEEP(words);
     }
     for (; count > 0U; count--, words++) {

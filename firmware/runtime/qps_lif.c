@@ -105,60 +105,61 @@ static inline void qps_lif_four(const qps_lif_group_t *group, int narrow)
     "sel %[word" t "], %[word" t "], %[x]\n\t"
 
 /* A whole group over four steps where lambda is 1/2 and 16 bits suffice. */
-QPS_ALONE static void qps_lif_packed(const qps_lif_group_t *group)
+QPS_ALONE static void qps_lif_packed(qps_lif_group_t *group, uint32_t groups)
 {
     const uint32_t scale = UINT32_C(2) << group->lif->sum_shift;
     /* Never negative: the zero is in them. */
     const uint32_t cost0 = (0U - group->cost[0]) * 0x20002U, cost1 = (0U - group->cost[1]) * 0x20002U;
     const uint32_t cost2 = (0U - group->cost[2]) * 0x20002U, cost3 = (0U - group->cost[3]) * 0x20002U;
-    const uint32_t *sums = group->sums;
     const uint16_t *constants = group->lif->narrow + 2U * group->lane;
-    uint32_t bits = 0x10001U;
-    uint32_t word0 = 0U, word1 = 0U, word2 = 0U, word3 = 0U;
-    uint32_t w, x, cost, threshold, rest;
-    __asm volatile("1:\n\t"
-                   "ldrd %[threshold], %[rest], [%[constants]], #8\n\t" QPS_LIF_STEP("rest", "0", "0")
-                       QPS_LIF_STEP("w", "1", "64") QPS_LIF_STEP("w", "2", "128")
-                           QPS_LIF_STEP("w", "3", "192") "adds %[sums], #4\n\t"
-                                                         "lsls %[bits], #1\n\t"
-                                                         "bcc 1b" /* until the last channel's bit falls out */
-                   : [constants] "+&r"(constants), [sums] "+&r"(sums), [bits] "+&r"(bits), [word0] "+&r"(word0),
-                     [word1] "+&r"(word1), [word2] "+&r"(word2), [word3] "+&r"(word3), [w] "=&r"(w), [x] "=&r"(x),
-                     [cost] "=&r"(cost), [threshold] "=&r"(threshold), [rest] "=&r"(rest)
-                   : [scale] "r"(scale), [cost0] "m"(cost0), [cost1] "m"(cost1), [cost2] "m"(cost2), [cost3] "m"(cost3)
-                   : "cc", "memory");
-    qps_lif_store(group, word0, word1, word2, word3);
+    for (; groups > 0U; groups--, qps_lif_next(group)) {
+        const uint32_t *sums = group->sums;
+        uint32_t bits = 0x10001U;
+        uint32_t word0 = 0U, word1 = 0U, word2 = 0U, word3 = 0U;
+        uint32_t w, x, cost, threshold, rest;
+        __asm volatile(
+            "1:\n\t"
+            "ldrd %[threshold], %[rest], [%[constants]], #8\n\t" QPS_LIF_STEP("rest", "0", "0")
+                QPS_LIF_STEP("w", "1", "64") QPS_LIF_STEP("w", "2", "128")
+                    QPS_LIF_STEP("w", "3", "192") "adds %[sums], #4\n\t"
+                                                  "lsls %[bits], #1\n\t"
+                                                  "bcc 1b" /* until the last channel's bit falls out */
+            : [constants] "+&r"(constants), [sums] "+&r"(sums), [bits] "+&r"(bits), [word0] "+&r"(word0),
+              [word1] "+&r"(word1), [word2] "+&r"(word2), [word3] "+&r"(word3), [w] "=&r"(w), [x] "=&r"(x),
+              [cost] "=&r"(cost), [threshold] "=&r"(threshold), [rest] "=&r"(rest)
+            : [scale] "r"(scale), [cost0] "m"(cost0), [cost1] "m"(cost1), [cost2] "m"(cost2), [cost3] "m"(cost3)
+            : "cc", "memory");
+        qps_lif_store(group, word0, word1, word2, word3);
+    }
 }
 #endif
 
-static void qps_lif_whole(const qps_lif_group_t *group, int packed)
+static void qps_lif_whole(qps_lif_group_t *group, uint32_t groups, int packed)
 {
 #if QPS_DSP
     if (packed) {
-        qps_lif_packed(group);
+        qps_lif_packed(group, groups);
         return;
     }
 #endif
     (void)packed;
-    if (group->lif->narrow != NULL) {
-        qps_lif_four(group, 1);
-    } else {
-        qps_lif_four(group, 0);
+    for (; groups > 0U; groups--, qps_lif_next(group)) {
+        if (group->lif->narrow != NULL) {
+            qps_lif_four(group, 1);
+        } else {
+            qps_lif_four(group, 0);
+        }
     }
 }
 #endif
 
-static void qps_lif_group(const qps_lif_group_t *group, int packed)
+/* A group that is not whole, or not over four steps. */
+static void qps_lif_rest(const qps_lif_group_t *group)
 {
-    const int whole = group->lif->channels - group->lane >= QPS_GROUP;
-    if (whole && group->membranes == NULL && group->steps->steps == QPS_STEPS) {
-        qps_lif_whole(group, packed);
-        return;
-    }
     for (uint32_t t = 0U; t < group->steps->steps; t++) {
         group->spikes[t * group->stride] = 0U;
     }
-    if (whole) {
+    if (group->lif->channels - group->lane >= QPS_GROUP) {
         qps_lif_any(group, 0U, 2U, 1U);
         qps_lif_any(group, 1U, 2U, UINT32_C(1) << QPS_PAIRS);
     } else {
@@ -184,9 +185,11 @@ void qps_lif_run(const qps_lif_t *lif, const qps_steps_t *steps, const uint32_t 
         group.cost[t] = steps->events[t] * cost - bias;
         most = steps->events[t] > most ? steps->events[t] : most;
     }
-    for (group.lane = 0U; group.lane < lif->channels; group.lane += QPS_GROUP) {
-        qps_lif_group(&group, most < lif->packed_limit);
-        group.sums += QPS_GROUP_SUMS;
-        group.spikes++;
+    group.lane = 0U;
+    if (steps->steps == QPS_STEPS && membranes == NULL) {
+        qps_lif_whole(&group, lif->channels / QPS_GROUP, most < lif->packed_limit);
+    }
+    for (; group.lane < lif->channels; qps_lif_next(&group)) {
+        qps_lif_rest(&group);
     }
 }

@@ -32,9 +32,17 @@ static inline void qps_lif_store(const qps_lif_group_t *group, uint32_t word0, u
     *spikes = word3;
 }
 
+/* Move on to the next group. */
+static inline void qps_lif_next(qps_lif_group_t *group)
+{
+    group->lane += QPS_GROUP;
+    group->sums += QPS_GROUP_SUMS;
+    group->spikes++;
+}
+
 #if QPS_HELIUM
-/* A whole group over all four steps, nothing carried; packed: where lambda is 1/2 and 16 bits suffice. */
-void qps_lif_whole(const qps_lif_group_t *group, int packed);
+/* Whole groups over all four steps, nothing carried, from this one on; packed: where lambda is 1/2 and 16 bits suffice. */
+void qps_lif_whole(qps_lif_group_t *group, uint32_t groups, int packed);
 #endif
 
 #endif

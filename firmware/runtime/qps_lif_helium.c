@@ -118,12 +118,14 @@ QPS_ALONE static void qps_lif_four(const qps_lif_group_t *group)
                   qps_collect(vshrq_n_u32(fired, QPS_PAIRS + 1), lanes));
 }
 
-void qps_lif_whole(const qps_lif_group_t *group, int packed)
+void qps_lif_whole(qps_lif_group_t *group, uint32_t groups, int packed)
 {
-    if (packed != 0) {
-        qps_lif_packed(group);
-    } else {
-        qps_lif_four(group);
+    for (; groups > 0U; groups--, qps_lif_next(group)) {
+        if (packed) {
+            qps_lif_packed(group);
+        } else {
+            qps_lif_four(group);
+        }
     }
 }
 #endif

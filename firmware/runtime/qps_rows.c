@@ -203,9 +203,6 @@ void qps_rows_sum(const qps_rows_t *rows, const qps_list_t *list, uint32_t *sums
     const uint16_t *const end = events + list->count;
     const uint8_t *codes = rows->codes;
     uint32_t left = rows->bytes;
-    /* From block to block. Two blocks of 8-bit codes make a group. */
-    uint32_t step = bits == 8U ? QPS_PAIRS / 2U : QPS_GROUP_SUMS;
-    uint32_t next = bits == 8U ? QPS_GROUP_SUMS - QPS_PAIRS / 2U : QPS_GROUP_SUMS;
     if (events == end) {
         qps_clear_sums(rows, sums);
         return;
@@ -214,16 +211,17 @@ void qps_rows_sum(const qps_rows_t *rows, const qps_list_t *list, uint32_t *sums
         const uint32_t size = rows->rows * block_bytes;
         /* Where row 0 would be if the list's origin were row 0 of codes. */
         const uint8_t *base = (const uint8_t *)((uintptr_t)codes - list->origin * block_bytes);
+        /* Two blocks of 8-bit codes make a group: steps from block to block take turns. */
+        uint32_t step = bits == 8U ? QPS_PAIRS / 2U : QPS_GROUP_SUMS;
+        const uint32_t turns = bits == 8U ? step ^ (QPS_GROUP_SUMS - step) : 0U;
         do {
-            const uint32_t this_step = step;
             qps_sum_block(bits, base, events, end, sums);
             base += size;
-            codes += size;
             sums += step;
-            step = next;
-            next = this_step;
+            step ^= turns;
             left -= block_bytes;
         } while (left >= block_bytes);
+        codes = base + list->origin * block_bytes;
     }
     while (left > 0U) {
         const uint32_t bytes = qps_least(left, 4U);
