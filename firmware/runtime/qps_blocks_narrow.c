@@ -108,17 +108,89 @@ void qps_block_8(const uint8_t *codes, const uint16_t *events, const uint16_t *e
     }
 }
 
-/* Up to QPS_CRUMB_ROWS rows of 2-bit codes: a row of 4-bit lanes, of the even and the odd codes of each word. */
-static inline void qps_add_crumb_rows(const uint8_t *codes, const uint16_t *events, const uint16_t *last, uint32_t byte,
-                                      uint32_t *all, uint32_t *odd)
+/* 2-bit codes: r6 and r7 have all lanes and the odd ones of the first word, r8 and r9 those of the second; r3: a row. */
+#define QPS_ADD_CRUMBS(place)                                                                                          \
+    "ldrh r3, [r1, #" place "]\n\t"                                                                                    \
+    "lsls r3, r3, #3\n\t"                                                                                              \
+    "adds r3, r0\n\t"                                                                                                  \
+    "ldr r2, [r3]\n\t"                                                                                                 \
+    "adds r6, r2\n\t"                                                                                                  \
+    "ands r2, r4\n\t"                                                                                                  \
+    "lsrs r2, r2, #2\n\t"                                                                                              \
+    "adds r7, r2\n\t"                                                                                                  \
+    "ldr r2, [r3, #4]\n\t"                                                                                             \
+    "add r8, r2\n\t"                                                                                                   \
+    "ands r2, r4\n\t"                                                                                                  \
+    "lsrs r2, r2, #2\n\t"                                                                                              \
+    "add r9, r2\n\t"
+/* A word of 4-bit lanes to the sums in memory. */
+#define QPS_KEEP_NIBBLES(word, all, odd)                                                                               \
+    "ldr r2, [r3, #" all "]\n\t"                                                                                       \
+    "adds r2, " word "\n\t"                                                                                            \
+    "str r2, [r3, #" all "]\n\t"                                                                                       \
+    "ands " word ", r5\n\t"                                                                                            \
+    "lsrs " word ", " word ", #4\n\t"                                                                                  \
+    "ldr r2, [r3, #" odd "]\n\t"                                                                                       \
+    "adds r2, " word "\n\t"                                                                                            \
+    "str r2, [r3, #" odd "]\n\t"
+/* r6: even codes, r7: odd ones. */
+#define QPS_EVEN_CRUMBS                                                                                                \
+    "lsls r2, r7, #2\n\t"                                                                                              \
+    "subs r6, r2\n\t"
+
+/* Rows, QPS_CRUMB_ROWS or a multiple of them, added to a block. r0: codes, r1: events, r2: their end, r3: block. */
+__attribute__((naked, noinline)) static void qps_add_crumb_rows(const uint8_t *codes __attribute__((unused)),
+                                                                const uint16_t *events __attribute__((unused)),
+                                                                const uint16_t *end __attribute__((unused)),
+                                                                qps_narrow_block_t *block __attribute__((unused)))
 {
-    const uint32_t mask = UINT32_C(0xCCCCCCCC);
+    __asm(".syntax unified\n\t"
+          "push {r4-r7, lr}\n\t"
+          "mov r4, r8\n\t"
+          "mov r5, r9\n\t"
+          "mov r6, r10\n\t"
+          "mov r7, r11\n\t"
+          "push {r4-r7}\n\t"
+          "mov r10, r2\n\t"
+          "mov r11, r3\n\t"
+          "movs r4, #0xCC\n\t"
+          "lsls r2, r4, #8\n\t"
+          "orrs r4, r2\n\t"
+          "lsls r2, r4, #16\n\t"
+          "orrs r4, r2\n\t"
+          "movs r5, #0xF0\n\t"
+          "lsls r2, r5, #8\n\t"
+          "orrs r5, r2\n\t"
+          "lsls r2, r5, #16\n\t"
+          "orrs r5, r2\n"
+          "1:\n\t"
+          "movs r6, #0\n\t"
+          "movs r7, #0\n\t"
+          "mov r8, r6\n\t"
+          "mov r9, r6\n\t" QPS_ADD_CRUMBS("0") QPS_ADD_CRUMBS("2") QPS_ADD_CRUMBS("4") QPS_ADD_CRUMBS("6")
+              QPS_ADD_CRUMBS("8") "mov r3, r11\n\t" QPS_EVEN_CRUMBS QPS_KEEP_NIBBLES("r6", "0", "16")
+                  QPS_KEEP_NIBBLES("r7", "4", "20") "mov r6, r8\n\t"
+                                                    "mov r7, r9\n\t" QPS_EVEN_CRUMBS QPS_KEEP_NIBBLES("r6", "8", "24")
+                                                        QPS_KEEP_NIBBLES("r7", "12", "28") "adds r1, #10\n\t"
+                                                                                           "cmp r1, r10\n\t"
+                                                                                           "bne 1b\n\t"
+                                                                                           "pop {r4-r7}\n\t"
+                                                                                           "mov r8, r4\n\t"
+                                                                                           "mov r9, r5\n\t"
+                                                                                           "mov r10, r6\n\t"
+                                                                                           "mov r11, r7\n\t"
+                                                                                           "pop {r4-r7, pc}");
+}
+
+/* The rows that are left, less than that. */
+static inline void qps_add_last_crumbs(const uint8_t *codes, const uint16_t *events, const uint16_t *end, uint32_t *all,
+                                       uint32_t *odd)
+{
     uint32_t crumbs = 0U, upper = 0U;
-    codes += byte;
-    for (; events != last; events++) {
+    for (; events != end; events++) {
         const uint32_t word = qps_load_word(codes + ((uint32_t)*events << 3));
         crumbs += word;
-        upper += (word & mask) >> 2;
+        upper += (word & UINT32_C(0xCCCCCCCC)) >> 2;
     }
     qps_add_nibbles(crumbs - (upper << 2), &all[0], &odd[0]);
     qps_add_nibbles(upper, &all[1], &odd[1]);
@@ -128,18 +200,25 @@ void qps_block_2(const uint8_t *codes, const uint16_t *events, const uint16_t *e
 {
     int first = 1;
     do {
+        const uint32_t most = QPS_NIBBLE_ROWS * QPS_CRUMB_ROWS;
+        const uint32_t left = (uint32_t)(end - events);
+        const uint32_t rows = left < most ? left : most;
+        const uint16_t *const last = events + rows;
+        const uint16_t *const whole = last - rows % QPS_CRUMB_ROWS;
         qps_narrow_block_t block = {{0U}, {0U}};
-        for (uint32_t rows = 0U; rows < QPS_NIBBLE_ROWS && events != end; rows++) {
-            const uint16_t *const last = end - events > (ptrdiff_t)QPS_CRUMB_ROWS ? events + QPS_CRUMB_ROWS : end;
-            qps_add_crumb_rows(codes, events, last, 0U, &block.all[0], &block.odd[0]);
-            qps_add_crumb_rows(codes, events, last, 4U, &block.all[2], &block.odd[2]);
-            events = last;
+        if (events != whole) {
+            qps_add_crumb_rows(codes, events, whole, &block);
+        }
+        if (whole != last) {
+            qps_add_last_crumbs(codes, whole, last, &block.all[0], &block.odd[0]);
+            qps_add_last_crumbs(codes + 4, whole, last, &block.all[2], &block.odd[2]);
         }
         for (uint32_t k = 0U; k < 4U; k++) {
             block.all[k] -= block.odd[k] << 4;
         }
         qps_spread(block.all, first, sums);
         qps_spread(block.odd, first, sums + 8);
+        events = last;
         first = 0;
     } while (events != end);
 }
