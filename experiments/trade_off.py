@@ -9,10 +9,9 @@ measured again. The table is ``trade_off_<data set>.md``.
 from __future__ import annotations
 
 import argparse
-import shlex
 import sys
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
 import torch
@@ -20,6 +19,7 @@ import torch
 # Run as a script, Python looks beside it only.
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
+from experiments.inputs import command, part
 from experiments.on_core import BOARD, OnCore, on_core
 from qpsnn_codegen import nn
 
@@ -108,7 +108,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--data", required=True, help="as that of qpsnn-codegen train")
     parser.add_argument("--layout", default="12,M,24,M,48,M")
-    parser.add_argument("--images", type=int, default=20_000, help="of the training set, the first")
+    parser.add_argument("--images", type=int, default=20_000, help="of the training set")
     parser.add_argument("--epochs", type=int, default=4, help="before pruning, and after it")
     parser.add_argument("--ratio", type=float, default=0.5)
     parser.add_argument("--penalty", type=float, default=0.1, help="of spikes")
@@ -116,24 +116,17 @@ def main() -> None:
     arguments = parser.parse_args()
     # More threads sum in another order, and training amplifies the last bit: other models would come out.
     torch.set_num_threads(1)
-    everything = nn.open_dataset(arguments.data)
-    data = replace(
-        everything,
-        train_images=everything.train_images[: arguments.images],
-        train_labels=everything.train_labels[: arguments.images],
-    )
+    data = part(nn.open_dataset(arguments.data), arguments.images)
     results = [row for bits in (8, 4, 2) for row in rows(data, bits, arguments)]
-    name, _, path = arguments.data.partition(":")
-    # Where the file lies is nobody's business.
-    words = [f"{name}:{Path(path).name}" if path and word == arguments.data else word for word in sys.argv[1:]]
+    name = arguments.data.partition(":")[0]
     text = [
         f"# Trade-off on {name}",
         "",
-        f"`{shlex.join(['python', 'experiments/trade_off.py', *words])}`:",
-        f"the first {len(data.train_images):,} training images, {len(data.test_images):,} held-out ones; layout",
-        f"{arguments.layout}, T = {TIMESTEPS}, seed {arguments.seed}, {arguments.epochs} epochs; then",
-        f"{arguments.ratio:.0%} of the channels of each conv but the last removed by SVS, and",
-        f"{arguments.epochs} epochs more, which the unpruned networks do not get. One seed: differences of a few tenths of a point mean nothing.",
+        f"`{command(arguments.data)}`:",
+        f"{len(data.train_images):,} training images, {len(data.test_images):,} held-out ones; layout",
+        f"{arguments.layout}, T = {TIMESTEPS}, seed {arguments.seed}, {arguments.epochs} epochs; then {arguments.ratio:.0%}",
+        f"of the channels of each conv but the last removed by SVS, and {arguments.epochs} epochs",
+        "more, which the unpruned networks do not get. One seed: tenths of a point mean nothing.",
         f"Operations per image on {CALIBRATION} training images; flash is the whole image, serial application",
         f"included; RAM is arena and stack; instructions per image on {BOARD} (emulated Cortex-M4) over",
         f"{MEASURED} held-out images.",
