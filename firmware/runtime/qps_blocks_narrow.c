@@ -46,23 +46,24 @@ typedef struct {
               "adds r1, #2\n\t"                                                                                        \
               "lsls r6, r6, #4\n\t"                                                                                    \
               "add r6, r0\n\t" QPS_ADD_WORD("0", shift, "r2", "r3") QPS_ADD_WORD("4", shift, "r8", "r9")               \
-                  QPS_ADD_WORD("8", shift, "r10", "r11") QPS_ADD_WORD("12", shift, "r12", "lr") "cmp r1, r4\n\t"       \
-                                                                                                "bne 1b\n\t"           \
-              "ldr r0, [sp, #16]\n\t"                                                                                  \
-              "mov r4, r8\n\t"                                                                                         \
-              "mov r5, r10\n\t"                                                                                        \
-              "mov r6, r12\n\t"                                                                                        \
-              "stmia r0!, {r2, r4, r5, r6}\n\t"                                                                        \
-              "mov r4, r9\n\t"                                                                                         \
-              "mov r5, r11\n\t"                                                                                        \
-              "mov r6, lr\n\t"                                                                                         \
-              "stmia r0!, {r3, r4, r5, r6}\n\t"                                                                        \
-              "pop {r4-r7}\n\t"                                                                                        \
-              "mov r8, r4\n\t"                                                                                         \
-              "mov r9, r5\n\t"                                                                                         \
-              "mov r10, r6\n\t"                                                                                        \
-              "mov r11, r7\n\t"                                                                                        \
-              "pop {r3-r7, pc}\n");                                                                                    \
+                  QPS_ADD_WORD("8", shift, "r10", "r11")                                                               \
+                      QPS_ADD_WORD("12", shift, "r12", "lr") "cmp r1, r4\n\t"                                          \
+                                                             "bne 1b\n\t"                                              \
+                                                             "ldr r0, [sp, #16]\n\t"                                   \
+                                                             "mov r4, r8\n\t"                                          \
+                                                             "mov r5, r10\n\t"                                         \
+                                                             "mov r6, r12\n\t"                                         \
+                                                             "stmia r0!, {r2, r4, r5, r6}\n\t"                         \
+                                                             "mov r4, r9\n\t"                                          \
+                                                             "mov r5, r11\n\t"                                         \
+                                                             "mov r6, lr\n\t"                                          \
+                                                             "stmia r0!, {r3, r4, r5, r6}\n\t"                         \
+                                                             "pop {r4-r7}\n\t"                                         \
+                                                             "mov r8, r4\n\t"                                          \
+                                                             "mov r9, r5\n\t"                                          \
+                                                             "mov r10, r6\n\t"                                         \
+                                                             "mov r11, r7\n\t"                                         \
+                                                             "pop {r3-r7, pc}\n");                                     \
     }
 
 QPS_ADD_ROWS(qps_add_nibble_rows, "4")

@@ -99,8 +99,8 @@ static inline uint16_t *qps_list_column(const qps_gather_t *gather, const qps_ta
     return list;
 }
 
-void qps_gather_begin(qps_gather_t *gather, const qps_map_t *map, const qps_window_t *window, const void *input, uint32_t y,
-                      uint16_t *area, uint32_t slot)
+void qps_gather_begin(qps_gather_t *gather, const qps_map_t *map, const qps_window_t *window, const void *input,
+                      uint32_t y, uint16_t *area, uint32_t slot)
 {
     const qps_taps_t taps = qps_rows(window, y, map->height);
     const uint32_t first = (uint32_t)(taps.origin + (int32_t)(taps.first * window->dilation_height));
@@ -144,20 +144,21 @@ static int qps_keep_column(qps_gather_t *gather, uint32_t column, uint32_t steps
     taps.row = column * gather->window->kernel_height * gather->map->channels + gather->row;
     for (uint32_t t = 0U; t < steps; t++) {
         const uint16_t *const limit = area + gather->slot - QPS_WORD_EVENTS;
-        uint16_t *const begin = gather->steps[t].end;
-        uint16_t *end = qps_list_column(gather, &taps, begin, limit);
-        gather->steps[t].counts[place] = (uint16_t)(end - begin);
-        if (end == NULL) {
+        uint16_t *begin = gather->steps[t].end;
+        uint16_t *end;
+        while ((end = qps_list_column(gather, &taps, begin, limit)) == NULL) {
             /* Once more, behind a list that is moved to its beginning. */
-            const size_t kept = (size_t)(begin - gather->steps[t].begin);
-            memmove(area, gather->steps[t].begin, kept * sizeof *area);
-            gather->steps[t].begin = area;
-            end = qps_list_column(gather, &taps, area + kept, limit);
-            if (end == NULL) {
+            const uint16_t *event = gather->steps[t].begin;
+            const uint16_t *const last = begin;
+            if (event == area) {
                 return 0;
             }
-            gather->steps[t].counts[place] = (uint16_t)(end - (area + kept));
+            for (begin = area; event != last; event++) {
+                *begin++ = *event;
+            }
+            gather->steps[t].begin = area;
         }
+        gather->steps[t].counts[place] = (uint16_t)(end - begin);
         gather->steps[t].end = end;
         area += gather->slot;
         taps.tap += gather->frame;

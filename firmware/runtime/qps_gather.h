@@ -21,10 +21,10 @@ extern "C" {
 typedef struct {
     const qps_map_t *map; /* QPS_MAP_SPIKES or QPS_MAP_SPIKES8 */
     const qps_window_t *window;
-    const uint8_t *line; /* first pixel of the first row of the map under the windows, at timestep 0 */
-    const uint8_t *end;  /* of the map's first frame, where its first row follows the last */
-    uint32_t rows;       /* of the map under the windows */
-    uint32_t row;        /* of weights, of the first of them */
+    const uint8_t *line;         /* first pixel of the first row of the map under the windows, at timestep 0 */
+    const uint8_t *end;          /* of the map's first frame, where its first row follows the last */
+    uint32_t rows;               /* of the map under the windows */
+    uint32_t row;                /* of weights, of the first of them */
     uint32_t pixel, down, frame; /* bytes from pixel to pixel, tap to tap, timestep to timestep */
     uint16_t *area;              /* of the lists */
     uint32_t slot;               /* events of each timestep's part of it */
@@ -40,8 +40,8 @@ typedef struct {
 /* Begin row y of the windows over a map. area: room for a list of all rows of weights, and for QPS_STEPS lists of slot events; slot:
  * 0 if lists are not kept. They can be where windows are at most QPS_GATHER_COLUMNS wide, move by single columns that follow
  * each other, and (map width + 2 * padding) columns of weights' rows are less than 2^16. */
-void qps_gather_begin(qps_gather_t *gather, const qps_map_t *map, const qps_window_t *window, const void *input, uint32_t y,
-                      uint16_t *area, uint32_t slot);
+void qps_gather_begin(qps_gather_t *gather, const qps_map_t *map, const qps_window_t *window, const void *input,
+                      uint32_t y, uint16_t *area, uint32_t slot);
 
 /* Move on to column x: each from 0 on, in order. Returns 0 where there is no room to keep lists of the next steps
  * timesteps: then qps_gather_window() makes them one by one. */

@@ -1,14 +1,5 @@
-#include "qps_image.h"
-
-#include "qps_lanes.h"
+#include "qps_image_block.h"
 #include "qps_trace.h"
-
-/* What one output pixel sees. */
-typedef struct {
-    const qps_image_event_t *events;
-    uint32_t count;
-    uint32_t total; /* of all values */
-} qps_image_list_t;
 
 /* The pixels under the window that are not zero. */
 static qps_image_list_t qps_list_pixels(const qps_image_t *layer, const uint8_t *image, const qps_taps_t *rows,
@@ -53,6 +44,7 @@ static qps_image_list_t qps_list_pixels(const qps_image_t *layer, const uint8_t 
     }
 }
 
+#if !QPS_HELIUM
 /* The sums of QPS_IMAGE_BLOCK channels. */
 #if QPS_BLOCKS
 #define QPS_ADD_PIXEL                                                                                                  \
@@ -159,6 +151,29 @@ static void qps_sum_pixels(const uint8_t *codes, const qps_image_event_t *event,
 }
 #endif
 
+/* The sums of a block, and which of its neurons spike at all. */
+static inline uint32_t qps_image_block(const uint8_t *codes, const qps_image_list_t *list,
+                                       const qps_image_scale_t *scale, const int32_t *quiet, uint32_t *sums)
+{
+    uint32_t active = 0U;
+    qps_sum_pixels(codes, list->events, sums);
+#define QPS_TEST(k)                                                                                                    \
+    if ((int32_t)(sums[k] * scale->factor + scale->offset) > quiet[k]) {                                               \
+        active |= UINT32_C(1) << (k);                                                                                  \
+    }
+    QPS_TEST(0)
+    QPS_TEST(1)
+    QPS_TEST(2)
+    QPS_TEST(3)
+    QPS_TEST(4)
+    QPS_TEST(5)
+    QPS_TEST(6)
+    QPS_TEST(7)
+#undef QPS_TEST
+    return active;
+}
+#endif
+
 /* All timesteps of one neuron that does spike. */
 static inline void qps_image_spike(const qps_image_t *layer, const int32_t *neuron, int32_t current, uint32_t bit,
                                    uint32_t stride, uint32_t *word)
@@ -177,44 +192,21 @@ static inline void qps_image_spike(const qps_image_t *layer, const int32_t *neur
     }
 }
 
-/* Which neurons of a block spike at all. */
-static inline uint32_t qps_image_active(const uint32_t *sums, uint32_t scale, uint32_t offset, const int32_t *quiet)
-{
-    uint32_t active = 0U;
-#define QPS_TEST(k)                                                                                                    \
-    if ((int32_t)(sums[k] * scale + offset) > quiet[k]) {                                                              \
-        active |= UINT32_C(1) << (k);                                                                                  \
-    }
-    QPS_TEST(0)
-    QPS_TEST(1)
-    QPS_TEST(2)
-    QPS_TEST(3)
-    QPS_TEST(4)
-    QPS_TEST(5)
-    QPS_TEST(6)
-    QPS_TEST(7)
-#undef QPS_TEST
-    return active;
-}
-
 /* The spikes of one pixel of the layer, all timesteps, from the list of its inputs. */
 static void qps_image_pixel(const qps_image_t *layer, const qps_image_list_t *list, uint32_t words, uint32_t *spikes)
 {
     const uint32_t channels = layer->output.channels;
-    const uint32_t scale = layer->multiplier;
-    const uint32_t offset = 0U - list->total * layer->zero_point;
+    const qps_image_scale_t scale = {layer->multiplier, 0U - list->total * layer->zero_point};
     qps_clear_words(spikes, layer->output.timesteps * words);
     for (uint32_t first = 0U; first < channels; first += QPS_IMAGE_BLOCK) {
         uint32_t sums[QPS_IMAGE_BLOCK];
-        uint32_t active;
-        qps_sum_pixels(layer->codes + 2U * first, list->events, sums);
-        active = qps_image_active(sums, scale, offset, layer->quiet + first);
+        uint32_t active = qps_image_block(layer->codes + 2U * first, list, &scale, layer->quiet + first, sums);
         while (active != 0U) {
-            const uint32_t k = qps_lowest_bit(active);
+            const uint32_t k = qps_lowest_bit(active) / QPS_ACTIVE_BITS;
             const uint32_t c = first + k;
-            const int32_t current = (int32_t)(sums[k] * scale + offset);
+            const int32_t current = (int32_t)(sums[k] * scale.factor + scale.offset);
             qps_image_spike(layer, layer->neurons + 2U * c, current, UINT32_C(1) << (c % 32U), words, spikes + c / 32U);
-            active &= active - 1U;
+            active &= ~(((UINT32_C(1) << QPS_ACTIVE_BITS) - 1U) << (k * QPS_ACTIVE_BITS));
         }
     }
     qps_trace_operations(list->count * channels);

@@ -32,7 +32,7 @@ typedef struct {
      * rest after it. With A up to quiet none ever comes. */
     const int32_t *quiet;   /* per channel, INT32_MAX for those that fill up the last block */
     const int32_t *neurons; /* per channel: threshold, rest */
-    qps_map_t output; /* QPS_MAP_SPIKES or QPS_MAP_SPIKES8, after the pool */
+    qps_map_t output;       /* QPS_MAP_SPIKES or QPS_MAP_SPIKES8, after the pool */
     qps_tiles_t tiles;
     uint16_t row_bytes;
     uint8_t multiplier; /* A = multiplier * sum(u * v) - zero_point * sum(v) */

@@ -27,7 +27,15 @@
 #define QPS_NARROW_CORE 0
 #endif
 
-/* Where rows are added up in assembly: qps_blocks.c for cores with Thumb-2, qps_blocks_narrow.c for those without. */
+/* Cores with Helium, the M-profile vector extension: registers of 16 bytes. */
+#if defined(__GNUC__) && defined(__ARM_FEATURE_MVE) && !defined(QPS_NO_HELIUM)
+#define QPS_HELIUM 1
+#else
+#define QPS_HELIUM 0
+#endif
+
+/* Where blocks of rows are added up by loops of their own: qps_blocks.c, qps_blocks_helium.c, and qps_blocks_narrow.c for
+ * cores without Thumb-2. */
 #if defined(__GNUC__) && defined(__thumb2__)
 #define QPS_BLOCKS 1
 #else

@@ -1,20 +1,6 @@
 #include "qps_lif.h"
 
-#include "qps_lanes.h"
-
-#define QPS_GROUP (2U * QPS_PAIRS) /* channels of a spike word */
-
-/* A group of channels. */
-typedef struct {
-    const qps_lif_t *lif;
-    const qps_steps_t *steps;
-    const uint32_t *sums;
-    uint32_t lane;            /* the first one */
-    uint32_t cost[QPS_STEPS]; /* taken from every w, from narrow ones with what halving their zero leaves too little */
-    int32_t *membranes;
-    uint32_t *spikes; /* of the group at the first step; those of the next are stride words on */
-    uint32_t stride;
-} qps_lif_group_t;
+#include "qps_lif_group.h"
 
 /* The sums of one lane of a group: that of timestep t is element 2 * QPS_PAIRS * t. */
 static inline const qps_half_t *qps_lane_sums(const qps_lif_group_t *group, uint32_t lane)
@@ -64,19 +50,7 @@ QPS_ALONE static void qps_lif_any(const qps_lif_group_t *group, uint32_t first, 
     }
 }
 
-static inline void qps_lif_store(const qps_lif_group_t *group, uint32_t word0, uint32_t word1, uint32_t word2,
-                                 uint32_t word3)
-{
-    uint32_t *spikes = group->spikes;
-    *spikes = word0;
-    spikes += group->stride;
-    *spikes = word1;
-    spikes += group->stride;
-    *spikes = word2;
-    spikes += group->stride;
-    *spikes = word3;
-}
-
+#if !QPS_HELIUM
 /* All four steps of a group, nothing carried: what most layers do. */
 static inline void qps_lif_four(const qps_lif_group_t *group, int narrow)
 {
@@ -144,10 +118,10 @@ QPS_ALONE static void qps_lif_packed(const qps_lif_group_t *group)
     uint32_t w, x, cost, threshold, rest;
     __asm volatile("1:\n\t"
                    "ldrd %[threshold], %[rest], [%[constants]], #8\n\t" QPS_LIF_STEP("rest", "0", "0")
-                       QPS_LIF_STEP("w", "1", "64") QPS_LIF_STEP("w", "2", "128") QPS_LIF_STEP("w", "3", "192")
-                   "adds %[sums], #4\n\t"
-                   "lsls %[bits], #1\n\t"
-                   "bcc 1b" /* until the last channel's bit falls out */
+                       QPS_LIF_STEP("w", "1", "64") QPS_LIF_STEP("w", "2", "128")
+                           QPS_LIF_STEP("w", "3", "192") "adds %[sums], #4\n\t"
+                                                         "lsls %[bits], #1\n\t"
+                                                         "bcc 1b" /* until the last channel's bit falls out */
                    : [constants] "+&r"(constants), [sums] "+&r"(sums), [bits] "+&r"(bits), [word0] "+&r"(word0),
                      [word1] "+&r"(word1), [word2] "+&r"(word2), [word3] "+&r"(word3), [w] "=&r"(w), [x] "=&r"(x),
                      [cost] "=&r"(cost), [threshold] "=&r"(threshold), [rest] "=&r"(rest)
@@ -157,29 +131,39 @@ QPS_ALONE static void qps_lif_packed(const qps_lif_group_t *group)
 }
 #endif
 
-static void qps_lif_group(const qps_lif_group_t *group, int packed)
+static void qps_lif_whole(const qps_lif_group_t *group, int packed)
 {
-    const int whole = group->lif->channels - group->lane >= QPS_GROUP;
-    if (!whole || group->membranes != NULL || group->steps->steps != QPS_STEPS) {
-        for (uint32_t t = 0U; t < group->steps->steps; t++) {
-            group->spikes[t * group->stride] = 0U;
-        }
-        if (whole) {
-            qps_lif_any(group, 0U, 2U, 1U);
-            qps_lif_any(group, 1U, 2U, UINT32_C(1) << QPS_PAIRS);
-        } else {
-            qps_lif_any(group, 0U, 1U, 1U);
-        }
 #if QPS_DSP
-    } else if (packed) {
+    if (packed) {
         qps_lif_packed(group);
+        return;
+    }
 #endif
-    } else if (group->lif->narrow != NULL) {
+    (void)packed;
+    if (group->lif->narrow != NULL) {
         qps_lif_four(group, 1);
     } else {
         qps_lif_four(group, 0);
     }
-    (void)packed;
+}
+#endif
+
+static void qps_lif_group(const qps_lif_group_t *group, int packed)
+{
+    const int whole = group->lif->channels - group->lane >= QPS_GROUP;
+    if (whole && group->membranes == NULL && group->steps->steps == QPS_STEPS) {
+        qps_lif_whole(group, packed);
+        return;
+    }
+    for (uint32_t t = 0U; t < group->steps->steps; t++) {
+        group->spikes[t * group->stride] = 0U;
+    }
+    if (whole) {
+        qps_lif_any(group, 0U, 2U, 1U);
+        qps_lif_any(group, 1U, 2U, UINT32_C(1) << QPS_PAIRS);
+    } else {
+        qps_lif_any(group, 0U, 1U, 1U);
+    }
 }
 
 void qps_lif_run(const qps_lif_t *lif, const qps_steps_t *steps, const uint32_t *sums, int32_t *membranes,

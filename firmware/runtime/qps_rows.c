@@ -1,6 +1,7 @@
 #include "qps_rows.h"
 
 #include "qps_blocks.h"
+#include "qps_columns.h"
 
 static inline uint32_t qps_least(uint32_t a, uint32_t b)
 {
@@ -20,6 +21,7 @@ static void qps_clear_sums(const qps_rows_t *rows, uint32_t *sums)
     }
 }
 
+#if !QPS_HELIUM
 /* 16 2-bit codes of a word, in lanes of 4 bits: all, and the upper one of each pair. */
 static inline void qps_add_crumbs(uint32_t word, uint32_t *all, uint32_t *upper)
 {
@@ -28,14 +30,6 @@ static inline void qps_add_crumbs(uint32_t word, uint32_t *all, uint32_t *upper)
     *all += word;
     *upper += odd >> 2;
 }
-
-/* A column: one word of every row, or the bytes that remain of it. */
-typedef struct {
-    const uint8_t *codes;
-    uint32_t stride;  /* bytes from row to row */
-    uint32_t bytes;   /* of the word that count: what follows them ends up in sums that nobody reads */
-    uint32_t spacing; /* of its pairs of sums */
-} qps_column_t;
 
 static inline uint32_t qps_load_column(const qps_column_t *column, uint32_t event)
 {
@@ -79,7 +73,8 @@ static inline void qps_spread_rest(const qps_column_t *column, uint32_t word0, u
     }
 }
 
-static inline void qps_sum_column_2(const qps_column_t *column, const uint16_t *events, const uint16_t *end, uint32_t *sums)
+static inline void qps_sum_column_2(const qps_column_t *column, const uint16_t *events, const uint16_t *end,
+                                    uint32_t *sums)
 {
     int first = 1;
     do {
@@ -105,7 +100,8 @@ static inline void qps_sum_column_2(const qps_column_t *column, const uint16_t *
     } while (events != end);
 }
 
-static inline void qps_sum_column_4(const qps_column_t *column, const uint16_t *events, const uint16_t *end, uint32_t *sums)
+static inline void qps_sum_column_4(const qps_column_t *column, const uint16_t *events, const uint16_t *end,
+                                    uint32_t *sums)
 {
     int first = 1;
     do {
@@ -142,7 +138,8 @@ static inline void qps_sum_byte_4(const uint8_t *codes, const uint16_t *events, 
     sums[0] = (all - (upper << 4)) | upper << 16;
 }
 
-static inline void qps_sum_column_8(const qps_column_t *column, const uint16_t *events, const uint16_t *end, uint32_t *sums)
+static inline void qps_sum_column_8(const qps_column_t *column, const uint16_t *events, const uint16_t *end,
+                                    uint32_t *sums)
 {
     uint32_t even = 0U, odd = 0U;
     for (; events != end; events++) {
@@ -158,8 +155,8 @@ static inline void qps_sum_column_8(const qps_column_t *column, const uint16_t *
     }
 }
 
-QPS_ALONE static void qps_sum_column(uint32_t bits, const qps_column_t *column, const uint16_t *events, const uint16_t *end,
-                                     uint32_t *sums)
+QPS_ALONE static void qps_sum_column(uint32_t bits, const qps_column_t *column, const uint16_t *events,
+                                     const uint16_t *end, uint32_t *sums)
 {
     if (bits == 2U) {
         qps_sum_column_2(column, events, end, sums);
@@ -171,9 +168,11 @@ QPS_ALONE static void qps_sum_column(uint32_t bits, const qps_column_t *column, 
         qps_sum_column_8(column, events, end, sums);
     }
 }
+#endif
 
 #if QPS_BLOCKS || QPS_NARROW_BLOCKS
-static void qps_sum_block(uint32_t bits, const uint8_t *codes, const uint16_t *events, const uint16_t *end, uint32_t *sums)
+static void qps_sum_block(uint32_t bits, const uint8_t *codes, const uint16_t *events, const uint16_t *end,
+                          uint32_t *sums)
 {
     if (bits == 4U) {
         qps_block_4(codes, events, end, sums);
@@ -185,7 +184,8 @@ static void qps_sum_block(uint32_t bits, const uint8_t *codes, const uint16_t *e
 }
 #else
 /* Word by word. */
-static void qps_sum_block(uint32_t bits, const uint8_t *codes, const uint16_t *events, const uint16_t *end, uint32_t *sums)
+static void qps_sum_block(uint32_t bits, const uint8_t *codes, const uint16_t *events, const uint16_t *end,
+                          uint32_t *sums)
 {
     const uint32_t stride = bits == 2U ? 8U : 16U;
     qps_column_t column = {codes, stride, 4U, 4U};

@@ -49,14 +49,25 @@ def limits(network: IntegerNetwork) -> list[int]:
 
 def additions() -> Tested:
     """Lanes filled to the last in blocks and words of every width."""
-    layers = Layers(seed=2).events(max(COUNTS), 1, 1)
-    layers.layer(61, 2, fraction_bits=0, after="input")
-    layers.layer(61, 4, fraction_bits=0, after="input")
-    codes = layers.rng.integers(0, 219, (61, max(COUNTS), 1, 1)).astype(np.uint8)
-    codes[0] = 218
-    layers.layer(61, 8, fraction_bits=0, after="input", codes=codes)
+    return _additions(61, COUNTS)
+
+
+def columns() -> Tested:
+    """The same in rows that end with two or three bytes, and in sums of four lanes."""
+    return _additions(27, (1, 3, 4, 5, 8, 67, 68, 69, 136, 137, 339, 340, 341, 400))
+
+
+def _additions(channels: int, counts: tuple[int, ...]) -> Tested:
+    inputs = max(counts)
+    layers = Layers(seed=2).events(inputs, 1, 1)
+    layers.layer(channels, 2, fraction_bits=0, after="input")
+    layers.layer(channels, 4, fraction_bits=0, after="input")
+    most = (2**16 - 1) // inputs
+    codes = layers.rng.integers(0, most + 1, (channels, inputs, 1, 1)).astype(np.uint8)
+    codes[0] = most
+    layers.layer(channels, 8, fraction_bits=0, after="input", codes=codes)
     layers.add("neuron0", "neuron1").add("neuron0 + neuron1", "neuron2")
-    return case_of(layers, counted_spikes(layers.network(), COUNTS))
+    return case_of(layers, counted_spikes(layers.network(), counts))
 
 
 def windows() -> Tested:
@@ -98,6 +109,7 @@ def spikes_in_bytes() -> Tested:
 FAST_NETWORKS: Mapping[str, tuple[Callable[[], Tested], list[str]]] = {
     "both ways": (both_ways, ["events"] * 6),
     "additions": (additions, ["events"] * 3 + ["generic"] * 2),
+    "columns": (columns, ["events"] * 3 + ["generic"] * 2),
     "windows": (windows, ["events"] * 4),
     "bytes": (image_of_bytes, ["image", "events", "events"]),
     "spikes in bytes": (spikes_in_bytes, ["image"] + ["events"] * 5),

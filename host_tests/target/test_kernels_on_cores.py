@@ -1,6 +1,7 @@
 """The fast kernels on emulated cores: each core has code of its own for them, which the host's tests do not run.
 
-Cortex-M4 and M55 take two neurons at once and widen lanes in one instruction, M0 sums word by word, M3 does neither.
+Cortex-M4 takes two neurons at once and widens lanes in one instruction, M55 has vectors, M0 sums word by word, M3
+does none of that.
 """
 
 from __future__ import annotations
@@ -20,8 +21,9 @@ from qpsnn_codegen.planning.plan import make_plan
 
 DSP, THUMB2, THUMB1, M55 = "mps2-an386", "mps2-an385", "microbit", "mps3-an547"
 PLACES = (
-    *((name, board) for name in FAST_NETWORKS for board in (DSP, THUMB1)),
-    *(("both ways", M55), ("bytes", M55), ("additions", THUMB2), ("windows", THUMB2)),
+    *((name, board) for name in FAST_NETWORKS for board in (DSP, THUMB1, M55)),
+    ("additions", THUMB2),
+    ("windows", THUMB2),
 )
 
 
@@ -75,6 +77,33 @@ MUTANTS = {
         "(codes & 0xFFU) * value",
     ),
     "eight silent channels skipped as seven": (THUMB1, "windows", "qps_events.c", "base += 8U;", "base += 7U;"),
+    "three rounds of four": (M55, "additions", "qps_blocks_helium.c", '"movs r4, #4', '"movs r4, #3'),
+    "more rows than lanes have room for": (
+        *(M55, "additions", "qps_blocks_helium.c"),
+        *('QPS_TAKE_ROUNDS("21")', 'QPS_TAKE_ROUNDS("22")'),
+    ),
+    "the same two rows twice": (
+        *(M55, "additions", "qps_blocks_helium.c"),
+        *('"vldrd.u64 q5, [r0, q6, uxtw #3]', '"vldrd.u64 q5, [r0, q4, uxtw #3]'),
+    ),
+    "odd bytes left in the even ones": (M55, "additions", "qps_blocks_helium.c", "mvn r2, #255", "mvn r2, #127"),
+    "upper codes left in the lower ones": (M55, "additions", "qps_blocks_helium.c", "mvn r2, #15", "mvn r2, #31"),
+    "third byte in the second's place": (M55, "columns", "qps_columns_helium.c", "q1, q3, #16", "q1, q3, #8"),
+    "more words than lanes have room for": (
+        *(M55, "columns", "qps_columns_helium.c"),
+        *("#define QPS_LANES 4U", "#define QPS_LANES 5U"),
+    ),
+    "halves of signed numbers": (M55, "both ways", "qps_lif_helium.c", "vhadd.u16", "vhadd.s16"),
+    "eight neurons, second step as the first": (
+        *(M55, "both ways", "qps_lif_helium.c"),
+        *("fired], #0x2000", "fired], #0x1000"),
+    ),
+    "four neurons, second step as the first": (
+        *(M55, "both ways", "qps_lif_helium.c"),
+        *('i32 %q[fired], #0x8000")', 'i32 %q[fired], #0x4000")'),
+    ),
+    "thresholds as rests": (M55, "both ways", "qps_lif_helium.c", "{0, 1, 4, 5}", "{0, 1, 2, 3}"),
+    "upper half of the pair below": (M55, "both ways", "qps_lif_helium.c", "1, QPS_PAIRS + 1};", "1, QPS_PAIRS};"),
 }
 """Defects in code that is compiled for one kind of core only: board, network, file, text and what it becomes."""
 

@@ -43,8 +43,10 @@ __attribute__((noinline)) int jumps(int x)
     }
 }
 char to[99];
+__attribute__((naked)) void pushes(void) { __asm volatile("push {r4-r6, lr}\\n pop {r4-r6, pc}"); }
 void start(void)
 {
+    pushes();
     memcpy(to, to + 1, (size_t)helper(to[5]));
     to[0] = (char)(table[to[1] & 1](2) + jumps(to[2]) + replaced(3));
 }
@@ -93,6 +95,8 @@ def test_what_objects_and_notes_say(core: str, tmp_path: Path) -> None:
     assert functions["other"].calls == {"second.c:helper"}
     # The weak one that was replaced called another function.
     assert functions["replaced"].calls == frozenset()
+    # All in assembly, which the compiler's notes do not count.
+    assert functions["pushes"].frame == 16
     assert functions["fault"].new_stack
     assert functions["fault"].calls == {"handler"}
     assert not functions["handler"].new_stack

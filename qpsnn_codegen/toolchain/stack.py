@@ -197,7 +197,8 @@ class Notes:
     def function(self, key: str, code: Code, names: Mapping[str, str]) -> Function:
         calls = {names[call] for call in self.calls.get(key, ()) if call in names}
         return Function(
-            frame=self.frames[key],
+            # The compiler knows nothing of what a function all in assembly pushes: 0 bytes.
+            frame=self.frames[key] or code.frame or 0,
             calls=frozenset(calls),
             indirect=key in self.indirect,
             new_stack=code.new_stack,

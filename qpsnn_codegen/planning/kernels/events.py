@@ -91,7 +91,7 @@ class EventsKernel(LayerKernel):
         indices = columns * self._rows // window.kernel[1]
         if not moves or columns == window.kernel[1] or indices > _MAX_ROWS or self.candidate.timesteps > STEPS:
             return 0
-        return -(-self._rows // STEPS) + _WORD_EVENTS
+        return -(-self._rows // 2) + _WORD_EVENTS
 
     def weight_bytes(self, part: IntegerNode) -> int:
         return code_bytes(self._rows, self._channels, self.conv.bits) if part is self.conv else 0

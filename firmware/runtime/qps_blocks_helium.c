@@ -1,0 +1,240 @@
+/* Helium: a row is one vector register, its sums are two or four others.
+ *
+ * Four events are taken at a time: four addresses are computed at once, then their rows are added one by one. The first round
+ * begins in its middle, so that the last one is whole. */
+#include "qps_blocks.h"
+
+#if QPS_HELIUM
+
+/* An instruction a line. */
+/* clang-format off */
+
+/* All of it in assembly: codes in r0, events in r1, end in r2, sums in r3. */
+#define QPS_LOOP(name)                                                                                                 \
+    __attribute__((naked)) void name(const uint8_t *codes __attribute__((unused)),                                     \
+                                     const uint16_t *events __attribute__((unused)),                                   \
+                                     const uint16_t *end __attribute__((unused)),                                      \
+                                     uint32_t *sums __attribute__((unused)))
+
+/* r12: rounds of four events; r2: how many of the first round are left out, 0 to 3; r1: before these. */
+#define QPS_ROUNDS                                                                                                     \
+    "subs r2, r1\n\t"                                                                                                  \
+    "add r12, r2, #6\n\t"                                                                                              \
+    "add r1, r2\n\t"                                                                                                   \
+    "lsr r12, r12, #3\n\t"                                                                                             \
+    "negs r2, r2\n\t"                                                                                                  \
+    "sub r1, r1, r12, lsl #3\n\t"                                                                                      \
+    "ubfx r2, r2, #1, #2\n\t"
+/* Addresses of the next four rows of 16 bytes, in r4 to r7. */
+#define QPS_ADDRESSES                                                                                                  \
+    "vldrh.u32 q3, [r1], #8\n\t"                                                                                       \
+    "vshl.i32 q3, q3, #4\n\t"                                                                                          \
+    "vadd.i32 q3, q3, r0\n\t"                                                                                          \
+    "vmov r4, r5, d6\n\t"                                                                                              \
+    "vmov r6, r7, d7\n\t"
+/* lr rounds of four rows. From 1 on all are whole; the code before has addresses, and goes to one of 2 to 5. */
+#define QPS_ADD_ROWS(ADD_ROW)                                                                                          \
+    "1:\n\t" QPS_ADDRESSES                                                                                             \
+    "2:\n\t" ADD_ROW("r4")                                                                                             \
+    "3:\n\t" ADD_ROW("r5")                                                                                             \
+    "4:\n\t" ADD_ROW("r6")                                                                                             \
+    "5:\n\t" ADD_ROW("r7")                                                                                             \
+    "le lr, 1b\n\t"
+#define QPS_INTO_ROWS                                                                                                  \
+    "tbb [pc, r2]\n"                                                                                                   \
+    "6:\n\t"                                                                                                           \
+    ".byte (2f-6b)/2, (3f-6b)/2, (4f-6b)/2, (5f-6b)/2\n"
+#define QPS_CLEAR                                                                                                      \
+    "vmov.i32 q0, #0\n\t"                                                                                              \
+    "vmov.i32 q1, #0\n\t"
+
+/* q0 += all bytes, q1 += their upper halves. */
+#define QPS_ADD_NIBBLES(row)                                                                                           \
+    "vldrw.u32 q2, [" row "]\n\t"                                                                                      \
+    "vadd.i8 q0, q0, q2\n\t"                                                                                           \
+    "vshr.u8 q2, q2, #4\n\t"                                                                                           \
+    "vadd.i8 q1, q1, q2\n\t"
+#define QPS_ADD_BYTES(row)                                                                                             \
+    "vldrw.u32 q2, [" row "]\n\t"                                                                                      \
+    "vadd.i16 q0, q0, q2\n\t"                                                                                          \
+    "vshr.u16 q2, q2, #8\n\t"                                                                                          \
+    "vadd.i16 q1, q1, q2\n\t"
+
+/* 32 channels: four rounds at a time, which is what lanes of 8 bits have room for. q4 to q7: sums. */
+#define QPS_LOWER_NIBBLES                                                                                              \
+    "mvn r2, #15\n\t"                                                                                                  \
+    "vmla.u8 q0, q1, r2\n\t"
+#define QPS_ADD_SPREAD(part, spare, lanes, sums)                                                                       \
+    "vmovl" part ".u8 " spare ", " lanes "\n\t"                                                                        \
+    "vadd.i16 " sums ", " sums ", " spare "\n\t"
+QPS_LOOP(qps_block_4)
+{
+    __asm("push {r4-r7, lr}\n\t"
+          "vpush {d8-d15}\n\t"
+          QPS_ROUNDS
+          "sub r12, #1\n\t"
+          "and r4, r12, #3\n\t"
+          "adds r4, #1\n\t"
+          "dls lr, r4\n\t"
+          "lsr r12, r12, #2\n\t"
+          QPS_CLEAR
+          QPS_ADDRESSES
+          QPS_INTO_ROWS
+          QPS_ADD_ROWS(QPS_ADD_NIBBLES)
+          QPS_LOWER_NIBBLES
+          "vmovlb.u8 q4, q0\n\t"
+          "vmovlt.u8 q5, q0\n\t"
+          "vmovlb.u8 q6, q1\n\t"
+          "vmovlt.u8 q7, q1\n"
+          "7:\n\t"
+          "subs r12, #1\n\t"
+          "bmi 8f\n\t"
+          "movs r4, #4\n\t"
+          "dls lr, r4\n\t"
+          QPS_CLEAR
+          QPS_ADD_ROWS(QPS_ADD_NIBBLES)
+          QPS_LOWER_NIBBLES
+          QPS_ADD_SPREAD("b", "q2", "q0", "q4")
+          QPS_ADD_SPREAD("t", "q2", "q0", "q5")
+          QPS_ADD_SPREAD("b", "q2", "q1", "q6")
+          QPS_ADD_SPREAD("t", "q2", "q1", "q7")
+          "b 7b\n"
+          "8:\n\t"
+          "vstrw.u32 q4, [r3]\n\t"
+          "vstrw.u32 q5, [r3, #16]\n\t"
+          "vstrw.u32 q6, [r3, #32]\n\t"
+          "vstrw.u32 q7, [r3, #48]\n\t"
+          "vpop {d8-d15}\n\t"
+          "pop {r4-r7, pc}");
+}
+
+/* 16 channels; 16 bits are enough for any number of rows. */
+QPS_LOOP(qps_block_8)
+{
+    __asm("push {r4-r7, lr}\n\t"
+          QPS_ROUNDS
+          "dls lr, r12\n\t"
+          QPS_CLEAR
+          QPS_ADDRESSES
+          QPS_INTO_ROWS
+          QPS_ADD_ROWS(QPS_ADD_BYTES)
+          "mvn r2, #255\n\t"
+          "vmla.u16 q0, q1, r2\n\t"
+          "vstrw.u32 q0, [r3]\n\t"
+          "vstrw.u32 q1, [r3, #16]\n\t"
+          "pop {r4-r7, pc}");
+}
+
+/* 2-bit codes: a register holds rows of two events, and sums q0 to q3 are of its bytes without their lowest 0 to 3 codes. */
+#define QPS_ADD_CRUMBS                                                                                                 \
+    "vadd.i8 q0, q0, q5\n\t"                                                                                           \
+    "vshr.u8 q6, q5, #2\n\t"                                                                                           \
+    "vadd.i8 q1, q1, q6\n\t"                                                                                           \
+    "vshr.u8 q6, q5, #4\n\t"                                                                                           \
+    "vadd.i8 q2, q2, q6\n\t"                                                                                           \
+    "vshr.u8 q5, q5, #6\n\t"                                                                                           \
+    "vadd.i8 q3, q3, q5\n\t"
+/* lr rounds of four events: the first and the third, the second and the fourth. */
+#define QPS_ADD_PAIRS                                                                                                  \
+    "1:\n\t"                                                                                                           \
+    "vldrh.u32 q4, [r1], #8\n\t"                                                                                       \
+    "vldrd.u64 q5, [r0, q4, uxtw #3]\n\t"                                                                              \
+    QPS_ADD_CRUMBS                                                                                                     \
+    "vrev64.32 q6, q4\n\t"                                                                                             \
+    "vldrd.u64 q5, [r0, q6, uxtw #3]\n\t"                                                                              \
+    QPS_ADD_CRUMBS                                                                                                     \
+    "le lr, 1b\n\t"
+/* One to four events, r5, to sums that were not cleared. A load leaves 0 in lanes that are not wanted. */
+#define QPS_FIRST_PAIRS                                                                                                \
+    "vctp.32 r5\n\t"                                                                                                   \
+    "vpst\n\t"                                                                                                         \
+    "vldrht.u32 q4, [r1]\n\t"                                                                                          \
+    "add r1, r1, r5, lsl #1\n\t"                                                                                       \
+    "adds r6, r5, #1\n\t"                                                                                              \
+    "lsrs r6, #1\n\t"                                                                                                  \
+    "vctp.64 r6\n\t"                                                                                                   \
+    "vpst\n\t"                                                                                                         \
+    "vldrdt.u64 q0, [r0, q4, uxtw #3]\n\t"                                                                             \
+    "vshr.u8 q1, q0, #2\n\t"                                                                                           \
+    "vshr.u8 q2, q0, #4\n\t"                                                                                           \
+    "vshr.u8 q3, q0, #6\n\t"                                                                                           \
+    "vrev64.32 q6, q4\n\t"                                                                                             \
+    "lsrs r5, #1\n\t"                                                                                                  \
+    "vctp.64 r5\n\t"                                                                                                   \
+    "vpst\n\t"                                                                                                         \
+    "vldrdt.u64 q5, [r0, q6, uxtw #3]\n\t"                                                                             \
+    QPS_ADD_CRUMBS
+/* lr: as many of the r4 rounds that are left as lanes have room for. */
+#define QPS_TAKE_ROUNDS(most)                                                                                          \
+    "cmp r4, #" most "\n\t"                                                                                            \
+    "ite hi\n\t"                                                                                                       \
+    "movhi r5, #" most "\n\t"                                                                                          \
+    "movls r5, r4\n\t"                                                                                                 \
+    "subs r4, r5\n\t"
+#define QPS_LOWER_CRUMBS                                                                                               \
+    "mvn r5, #3\n\t"                                                                                                   \
+    "vmla.u8 q0, q1, r5\n\t"                                                                                           \
+    "vmla.u8 q1, q2, r5\n\t"                                                                                           \
+    "vmla.u8 q2, q3, r5\n\t"
+/* Sums of 8 bits, of even codes and of odd ones, word by word, first of one row and then of the other: by way of the place of
+ * the block's sums to q0. */
+#define QPS_JOIN_PAIRS(registers, place)                                                                               \
+    "vst20.32 {" registers "}, [" place "]\n\t"                                                                        \
+    "vst21.32 {" registers "}, [" place "]\n\t"                                                                        \
+    "vldrw.u32 q0, [" place "]\n\t"                                                                                    \
+    "vldrw.u32 q1, [" place ", #16]\n\t"                                                                               \
+    "vadd.i8 q0, q0, q1\n\t"
+#define QPS_STORE_PAIRS(registers, place)                                                                              \
+    QPS_JOIN_PAIRS(registers, place)                                                                                   \
+    "vmovlb.u8 q1, q0\n\t"                                                                                             \
+    "vmovlt.u8 q0, q0\n\t"                                                                                             \
+    "vstrw.u32 q1, [" place "]\n\t"                                                                                    \
+    "vstrw.u32 q0, [" place ", #16]\n\t"
+#define QPS_ADD_STORED(registers, place)                                                                               \
+    "vldrw.u32 q4, [" place "]\n\t"                                                                                    \
+    "vldrw.u32 q5, [" place ", #16]\n\t"                                                                               \
+    QPS_JOIN_PAIRS(registers, place)                                                                                   \
+    QPS_ADD_SPREAD("b", "q1", "q0", "q4")                                                                              \
+    QPS_ADD_SPREAD("t", "q1", "q0", "q5")                                                                              \
+    "vstrw.u32 q4, [" place "]\n\t"                                                                                    \
+    "vstrw.u32 q5, [" place ", #16]\n\t"
+
+/* 32 channels. Both rows of a register together have room for 85 events: 21 rounds. */
+QPS_LOOP(qps_block_2)
+{
+    __asm("push {r4-r6, lr}\n\t"
+          "vpush {d8-d13}\n\t"
+          "subs r2, r1\n\t"
+          "subs r4, r2, #2\n\t"
+          "ubfx r5, r4, #1, #2\n\t"
+          "adds r5, #1\n\t"
+          "lsrs r4, #3\n\t"
+          "add r12, r3, #32\n\t"
+          QPS_FIRST_PAIRS
+          QPS_TAKE_ROUNDS("20")
+          "wls lr, r5, 2f\n\t"
+          QPS_ADD_PAIRS
+          "2:\n\t"
+          QPS_LOWER_CRUMBS
+          QPS_STORE_PAIRS("q0, q1", "r3")
+          QPS_STORE_PAIRS("q2, q3", "r12")
+          "3:\n\t"
+          "cmp r4, #0\n\t"
+          "beq 4f\n\t"
+          QPS_TAKE_ROUNDS("21")
+          "dls lr, r5\n\t"
+          QPS_CLEAR
+          "vmov.i32 q2, #0\n\t"
+          "vmov.i32 q3, #0\n\t"
+          QPS_ADD_PAIRS
+          QPS_LOWER_CRUMBS
+          QPS_ADD_STORED("q0, q1", "r3")
+          QPS_ADD_STORED("q2, q3", "r12")
+          "b 3b\n"
+          "4:\n\t"
+          "vpop {d8-d13}\n\t"
+          "pop {r4-r6, pc}");
+}
+
+/* clang-format on */
+#endif

@@ -1,0 +1,40 @@
+/* What qps_lif.c knows of 32 neurons, for ways to run them that are in a file of their own. */
+#ifndef QPS_LIF_GROUP_H
+#define QPS_LIF_GROUP_H
+
+#include "qps_lanes.h"
+#include "qps_lif.h"
+
+#define QPS_GROUP (2U * QPS_PAIRS) /* channels of a spike word */
+
+/* A group of channels. */
+typedef struct {
+    const qps_lif_t *lif;
+    const qps_steps_t *steps;
+    const uint32_t *sums;
+    uint32_t lane;            /* the first one */
+    uint32_t cost[QPS_STEPS]; /* taken from every w, from narrow ones with what halving their zero leaves too little */
+    int32_t *membranes;
+    uint32_t *spikes; /* of the group at the first step; those of the next are stride words on */
+    uint32_t stride;
+} qps_lif_group_t;
+
+static inline void qps_lif_store(const qps_lif_group_t *group, uint32_t word0, uint32_t word1, uint32_t word2,
+                                 uint32_t word3)
+{
+    uint32_t *spikes = group->spikes;
+    *spikes = word0;
+    spikes += group->stride;
+    *spikes = word1;
+    spikes += group->stride;
+    *spikes = word2;
+    spikes += group->stride;
+    *spikes = word3;
+}
+
+#if QPS_HELIUM
+/* A whole group over all four steps, nothing carried; packed: where lambda is 1/2 and 16 bits suffice. */
+void qps_lif_whole(const qps_lif_group_t *group, int packed);
+#endif
+
+#endif
