@@ -10,23 +10,21 @@ from __future__ import annotations
 import argparse
 import shlex
 import sys
-import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import torch
 
-import qpsnn_codegen
+# Run as a script, Python looks beside it only.
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+
+from experiments.on_core import BOARD, on_core
 from qpsnn_codegen import nn
-from qpsnn_codegen.device.folder import FirmwareFolder
-from qpsnn_codegen.device.session import run_firmware
-from qpsnn_codegen.toolchain.arm import build_firmware
 
 LAYOUT = "24,M,48,48,M"
 BITS = 4
 TIMESTEPS = 4
-BOARD = "mps2-an386"
 CALIBRATION = 256
 MEASURED = 64
 """Held-out images whose instructions are counted; accuracy is that of all."""
@@ -67,22 +65,13 @@ def measure(data: nn.Dataset, penalty: float, seed: int, arguments: argparse.Nam
         class_names=data.class_names,
     )
     nn.train(model, data, options)
-    with tempfile.TemporaryDirectory() as scratch:
-        nn.save(model, Path(scratch) / "model.pt")
-        calibration = data.train_images[:CALIBRATION]
-        compilation = qpsnn_codegen.compile(Path(scratch) / "model.pt", name="net", calibration=calibration)
-        compilation.write(Path(scratch) / "firmware")
-        folder = FirmwareFolder.load(Path(scratch) / "firmware")
-        firmware = build_firmware(Path(scratch) / "firmware", BOARD, trace=False, build_dir=Path(scratch) / "build")
-        with run_firmware(folder, firmware) as session:
-            runs = [session.device.run(sample) for sample in folder.pack(data.test_images[:MEASURED])]
-            instructions = float(np.mean([run.ticks * session.scale.per_tick for run in runs]))
+    core = on_core(model, data.train_images[:CALIBRATION], data.test_images[:MEASURED])
     result = Result(
         penalty=penalty,
         accuracy=nn.evaluate(model, data),
-        operations=float(compilation.report["operations"]),
-        dense=float(compilation.report["dense_slots"]),
-        instructions=instructions,
+        operations=core.operations,
+        dense=core.dense,
+        instructions=core.instructions,
     )
     print(f"seed {seed}: {result}", file=sys.stderr, flush=True)
     return result

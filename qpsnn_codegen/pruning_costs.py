@@ -1,6 +1,6 @@
 """What a network costs, for pruning down to a limit: ``COSTS`` lists the units a target may have.
 
-Flash is asked of the compiler itself, which is why this stands above both it and ``nn/``.
+Flash and instructions are asked of the compiler itself, which is why this stands above both it and ``nn/``.
 """
 
 from __future__ import annotations
@@ -11,13 +11,19 @@ from pathlib import Path
 
 from torch import Tensor
 
+from qpsnn_codegen.calibration import measure_work
+from qpsnn_codegen.integer_network import IntegerNetwork
 from qpsnn_codegen.lowering import lower
 from qpsnn_codegen.nn.checkpoint import save
 from qpsnn_codegen.nn.economy import measure_operations
 from qpsnn_codegen.nn.network import SpikingNetwork
 from qpsnn_codegen.nn.pruning import count_parameters
 from qpsnn_codegen.pipeline import load
+from qpsnn_codegen.planning.cost import predicted_instructions
 from qpsnn_codegen.planning.plan import make_plan
+
+CORE = "cortex-m4"
+"""The core whose instructions are counted."""
 
 
 def parameters(network: SpikingNetwork, images: Tensor) -> float:
@@ -32,15 +38,27 @@ def operations(network: SpikingNetwork, images: Tensor) -> float:
 
 def flash(network: SpikingNetwork, images: Tensor) -> float:
     """Bytes of weights and constants in the generated C; code is not counted."""
+    plan = make_plan(_lowered(network), "model")
+    return float(plan.weight_bytes + plan.constant_bytes)
+
+
+def instructions(network: SpikingNetwork, images: Tensor) -> float:
+    """Predicted of an inference on a Cortex-M4, the mean over the images: what ``compile --calibrate`` reports."""
+    integers = _lowered(network)
+    work = measure_work(integers, images.numpy())
+    return sum(stage[CORE] for stage in predicted_instructions(make_plan(integers, "model"), work))
+
+
+def _lowered(network: SpikingNetwork) -> IntegerNetwork:
     with tempfile.TemporaryDirectory() as scratch:
         path = Path(scratch) / "model.pt"
         save(network, path)
-        plan = make_plan(lower(load(path)), "model")
-    return float(plan.weight_bytes + plan.constant_bytes)
+        return lower(load(path))
 
 
 COSTS: Mapping[str, Callable[[SpikingNetwork, Tensor], float]] = {
     "parameters": parameters,
     "flash": flash,
     "operations": operations,
+    "instructions": instructions,
 }

@@ -114,7 +114,23 @@ USAGE: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
     "prune_goal": (("prune", "MODEL", "--data", "digits", "-o", "new.pt"), ("--ratio", "--target")),
     "prune_two_goals": (
         ("prune", "MODEL", "--data", "digits", "--ratio", "0.5", "--target", "flash=1", "-o", "new.pt"),
-        ("exactly one of --ratio and --target",),
+        ("exactly one of --ratio, --target and --preset",),
+    ),
+    "prune_preset_and_ratio": (
+        ("prune", "MODEL", "--data", "digits", "--ratio", "0.5", "--preset", "cifar10-vgg16-1.42M", "-o", "new.pt"),
+        ("exactly one of --ratio, --target and --preset",),
+    ),
+    "prune_preset": (
+        ("prune", "MODEL", "--data", "digits", "--preset", "vgg", "-o", "new.pt"),
+        ("'vgg' is unknown", "cifar10-vgg16-1.42M"),
+    ),
+    "prune_preset_of_another": (
+        ("prune", "MODEL", "--data", "digits", "--preset", "cifar10-vgg16-1.42M", "-o", "new.pt"),
+        ("--preset", "no conv", "--arch vgg16"),
+    ),
+    "prune_preset_without_ratios": (
+        ("prune", "MODEL", "--data", "digits", "--preset", "imagenet-sew_resnet18", "-o", "new.pt"),
+        ("a row without pruning", "--ratio"),
     ),
     "prune_target": (
         ("prune", "MODEL", "--data", "digits", "--target", "speed=1", "-o", "new.pt"),

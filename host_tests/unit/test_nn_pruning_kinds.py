@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 from xml.etree import ElementTree as ET
 
+import numpy as np
 import pytest
 import torch
 from torch import Tensor
@@ -15,6 +16,7 @@ from torch import nn as tnn
 from qpsnn_codegen import compile as compile_model
 from qpsnn_codegen import nn
 from qpsnn_codegen.cli import main
+from qpsnn_codegen.cli.pruning import COST_NAMES
 from qpsnn_codegen.errors import UsageError
 from qpsnn_codegen.nn.economy import measure_operations
 from qpsnn_codegen.nn.pruning import count_parameters, in_steps, layer_widths, prunable_layers, prune_to, scaled
@@ -234,10 +236,15 @@ def test_l1_scores_are_mean_magnitudes() -> None:
 # --- costs and steps
 
 
-@pytest.mark.parametrize("unit", ["parameters", pytest.param("flash", marks=pytest.mark.slow), "operations"])
+COMPILED = ("flash", "instructions")
+
+
+@pytest.mark.parametrize(
+    "unit", ["parameters", "operations", *(pytest.param(unit, marks=pytest.mark.slow) for unit in COMPILED)]
+)
 def test_pruning_down_to_a_cost(unit: str) -> None:
-    # Proving a residual network, which flash takes, lasts longer.
-    model, inputs = network("cnn" if unit == "flash" else "resnet")
+    # Proving a residual network lasts longer.
+    model, inputs = network("cnn" if unit in COMPILED else "resnet")
     cost = COSTS[unit]
     before = cost(model, inputs)
     smaller, report = prune_to(model, inputs, lambda candidate: cost(candidate, inputs), 0.7 * before)
@@ -257,8 +264,11 @@ def test_costs_are_the_compilers(tmp_path: Path) -> None:
     report = compile_model(tmp_path / "a.pt", calibration=inputs.numpy()).report
     assert COSTS["flash"](model, inputs) == report["weight_bytes"] + report["constant_bytes"]
     assert COSTS["operations"](model, inputs) == pytest.approx(report["operations"], rel=1e-4)
+    # Rounded there, stage by stage.
+    assert COSTS["instructions"](model, inputs) == pytest.approx(report["instructions"]["cortex-m4"]["expected"], abs=9)
     counted = sum(parameter.numel() for parameter in model.parameters())
     assert COSTS["parameters"](model, inputs) == counted
+    assert tuple(COSTS) == COST_NAMES
 
 
 def test_steps_end_where_one_would() -> None:
@@ -288,6 +298,26 @@ def test_float_weights_are_those_of_the_optimizer() -> None:
 
 
 # --- the command
+
+
+def test_the_command_prunes_like_a_preset(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    generator = np.random.default_rng(0)
+    images, labels = generator.integers(0, 256, (10, 3, 8, 8), dtype=np.uint8), np.arange(10)
+    np.savez("data.npz", x_train=images, y_train=labels, x_test=images, y_test=labels)
+    preset = nn.find_preset("cifar10-resnet20-3.87M")
+    options: dict[str, Any] = {"width": 0.125, "input_shape": (3, 8, 8)}
+    nn.save(nn.build("resnet20", divisor=255.0, **options).freeze(), "whole.pt")
+    arguments = ["--data", "npz:data.npz", "--preset", preset.name, "--threads", "1", "-o"]
+    with pytest.raises(SystemExit) as ended:
+        main(["prune", "whole.pt", *arguments, "slim.pt"])
+    assert ended.value.code == 0
+    expected = nn.build("resnet20", prune=preset.ratios, **options)
+    assert layer_widths(nn.load("slim.pt")) == layer_widths(expected) != layer_widths(nn.load("whole.pt"))
+    with pytest.raises(SystemExit) as ended:
+        main(["prune", "whole.pt", *arguments, "text.pt", "--rounding", "text"])
+    assert ended.value.code == 0
+    assert layer_widths(nn.load("text.pt")) != layer_widths(expected)
 
 
 @pytest.mark.slow

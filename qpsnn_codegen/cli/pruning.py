@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
@@ -28,8 +28,9 @@ if TYPE_CHECKING:
 Examples:
   qpsnn-codegen prune digits.pt --data digits --ratio 0.5 -o half.pt
   qpsnn-codegen prune digits.pt --data digits --ratio 0.3,0.6,0 --criterion sca --plot scores.svg -o other.pt
-  qpsnn-codegen prune digits.pt --data digits --target operations=40% -o quick.pt
+  qpsnn-codegen prune digits.pt --data digits --target instructions=40% -o quick.pt
   qpsnn-codegen prune digits.pt --data digits --target flash=6000 --steps 3 --epochs 10 -o small.pt
+  qpsnn-codegen prune vgg.pt --data cifar10:cifar/ --preset cifar10-vgg16-1.42M -o slim.pt
 
 \b
 Then: qpsnn-codegen finetune half.pt --data digits -o digits_pruned.pt
@@ -38,7 +39,11 @@ Then: qpsnn-codegen finetune half.pt --data digits -o digits_pruned.pt
 @click.argument("model", type=click.Path(path_type=Path))
 @click.option("--data", required=True, help=DATA_HELP)
 @click.option("--ratio", help="Share of channels to remove from each layer, or one per conv (0.3,0.6,0).")
-@click.option("--target", help="Instead: parameters, flash (bytes) or operations at most, as N or as P% of now.")
+@click.option(
+    "--target",
+    help="Instead: parameters, flash (bytes), operations or instructions (of a Cortex-M4) at most, as N or P% of now.",
+)
+@click.option("--preset", help="Instead: the ratios of a row of the paper's tables; `qpsnn-codegen zoo` lists them.")
 @click.option(
     "--criterion",
     type=click.Choice(["svs", "sca", "l1"]),
@@ -49,9 +54,7 @@ Then: qpsnn-codegen finetune half.pt --data digits -o digits_pruned.pt
 @click.option(
     "--rounding",
     type=click.Choice(["text", "code"]),
-    default="text",
-    show_default=True,
-    help="Channels kept: n - round(r·n), or int(n·(1 - r)) as the paper's code.",
+    help="Channels kept: n - round(r·n), or int(n·(1 - r)) as the paper's code. [default: text; code with --preset]",
 )
 @click.option("--images", type=click.IntRange(1), default=256, show_default=True, help="Images to score on.")
 @click.option("--prune-last", is_flag=True, help="Prune the last conv too.")
@@ -72,7 +75,8 @@ def prune(*, model: Path, data: str, out: Path, force: bool, threads: int, **set
     for path, option in ((out, "--out"), (settings["scores"], "--scores"), (settings["plot"], "--plot")):
         if path is not None:
             check_output(path, force, option)
-    goal = _goal(settings.pop("ratio"), settings.pop("target"))
+    goal = _goal(settings.pop("ratio"), settings.pop("target"), settings.pop("preset"))
+    settings["rounding"] = settings["rounding"] or goal.rounding
     dataset = open_data(data, threads)
     import torch  # noqa: PLC0415
 
@@ -80,6 +84,7 @@ def prune(*, model: Path, data: str, out: Path, force: bool, threads: int, **set
 
     network = checkpoint.load(model)
     training.check_fits(network, dataset)
+    _check_preset(goal, network)
     order = torch.randperm(len(dataset.train_images), generator=torch.Generator().manual_seed(settings["seed"]))
     images = torch.from_numpy(dataset.train_images[order[: settings["images"]].numpy()])
     with status_line() as say:
@@ -100,32 +105,60 @@ def prune(*, model: Path, data: str, out: Path, force: bool, threads: int, **set
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Goal:
-    """How far to prune: ``ratios``, or down to ``limit`` of ``cost`` (``percent``: of what the model has)."""
+    """How far to prune: ``ratios``, or down to ``limit`` of ``cost`` (``percent``: of what the model has).
 
-    ratios: tuple[float, ...] = ()
+    Ratios by name are those of a ``preset``.
+    """
+
+    ratios: float | tuple[float, ...] | Mapping[str, float] = 0.0
+    preset: str = ""
+    rounding: Literal["text", "code"] = "text"
     cost: str = ""
     limit: float = 0.0
     percent: bool = False
 
 
-_COST_NAMES: tuple[Literal["parameters", "flash", "operations"], ...] = ("parameters", "flash", "operations")
+COST_NAMES = ("parameters", "flash", "operations", "instructions")
+"""The keys of ``pruning_costs.COSTS``, which takes seconds to import."""
 
 
-def _goal(ratio: str | None, target: str | None) -> _Goal:
-    if (ratio is None) == (target is None):
-        raise UsageError("--ratio", "exactly one of --ratio and --target says how far to prune", "give one of them")
+def _goal(ratio: str | None, target: str | None, preset: str | None) -> _Goal:
+    if [ratio, target, preset].count(None) != 2:
+        raise UsageError(
+            "--ratio", "exactly one of --ratio, --target and --preset says how far to prune", "give one of them"
+        )
     if ratio is not None:
-        return _Goal(ratios=tuple(numbers(ratio, "--ratio")))
+        given = tuple(numbers(ratio, "--ratio"))
+        return _Goal(ratios=given[0] if len(given) == 1 else given)
+    if preset is not None:
+        from qpsnn_codegen.nn.zoo_presets import find_preset  # noqa: PLC0415
+
+        ratios = find_preset(preset).ratios
+        if not ratios:
+            raise UsageError("--preset", f"{preset} is a row without pruning", "choose another, or give --ratio")
+        return _Goal(ratios=ratios, preset=preset, rounding="code")
     name, _, amount = str(target).partition("=")
     try:
         limit = float(amount.removesuffix("%"))
     except ValueError:
         limit = 0.0
     percent = amount.endswith("%")
-    if name not in _COST_NAMES or not 0.0 < limit < (100.0 if percent else 1e15):
-        wanted = f"give one of {', '.join(_COST_NAMES)} and a number or a percentage: operations=40%"
+    if name not in COST_NAMES or not 0.0 < limit < (100.0 if percent else 1e15):
+        wanted = f"give one of {', '.join(COST_NAMES)} and a number or a percentage: operations=40%"
         raise UsageError("--target", f"cannot use {target!r}", wanted)
     return _Goal(cost=name, limit=limit, percent=percent)
+
+
+def _check_preset(goal: _Goal, network: SpikingNetwork) -> None:
+    from qpsnn_codegen.nn.pruning import prunable_layers  # noqa: PLC0415
+    from qpsnn_codegen.nn.zoo_presets import find_preset  # noqa: PLC0415
+
+    if goal.preset:
+        preset, layers = find_preset(goal.preset), prunable_layers(network)
+        lacking = [name for name in preset.ratios if name not in layers]
+        if lacking:
+            wanted = f"train one with --arch {preset.arch}, or give --ratio"
+            raise UsageError("--preset", f"the network has no {lacking[0]}, which {preset.name} prunes", wanted)
 
 
 def _pruned(
@@ -146,9 +179,8 @@ def _pruned(
     widths = pruning.layer_widths(network)
 
     def by_ratio(present: SpikingNetwork, share: float) -> tuple[SpikingNetwork, PruningReport]:
-        ratio: pruning.Ratio = goal.ratios[0] if len(goal.ratios) == 1 else goal.ratios
         say("scoring channels")
-        part = pruning.scaled(ratio, share)
+        part = pruning.scaled(goal.ratios, share)
         with layers.float_weights(present, settings["float_weights"]):
             return pruning.prune(present, images, part, rounding=settings["rounding"], widths=widths, **shared)
 
