@@ -189,6 +189,30 @@ static inline void qps_sum_byte_4(const uint8_t *codes, const uint16_t *events, 
     sums[0] = (all - (upper << 4)) | upper << 16;
 }
 
+/* The same of 2-bit codes. */
+static inline void qps_sum_byte_2(const uint8_t *codes, const uint16_t *events, uint32_t count, uint32_t *sums)
+{
+    uint32_t all = 0U, once = 0U, twice = 0U, thrice = 0U;
+    __asm volatile(
+        "dlstp.16 lr, %[count]\n"
+        "1:\n\t"
+        "vldrh.u16 q0, [%[events]], #16\n\t"
+        "vldrb.u16 q1, [%[codes], q0]\n\t"
+        "vaddva.u16 %[all], q1\n\t"
+        "vshr.u16 q1, q1, #2\n\t"
+        "vaddva.u16 %[once], q1\n\t"
+        "vshr.u16 q1, q1, #2\n\t"
+        "vaddva.u16 %[twice], q1\n\t"
+        "vshr.u16 q1, q1, #2\n\t"
+        "vaddva.u16 %[thrice], q1\n\t"
+        "letp lr, 1b"
+        : [events] "+&r"(events), [all] "+&Te"(all), [once] "+&Te"(once), [twice] "+&Te"(twice), [thrice] "+&Te"(thrice)
+        : [codes] "r"(codes), [count] "r"(count)
+        : "q0", "q1", "lr", "memory");
+    sums[0] = (all - (once << 2)) | (once - (twice << 2)) << 16;
+    sums[1] = (twice - (thrice << 2)) | thrice << 16;
+}
+
 void qps_sum_column(uint32_t bits, const qps_column_t *column, const uint16_t *events, const uint16_t *end,
                     uint32_t *sums)
 {
@@ -197,6 +221,8 @@ void qps_sum_column(uint32_t bits, const qps_column_t *column, const uint16_t *e
         qps_sum_byte_4(column->codes, events, count, sums);
     } else if (bits == 4U) {
         qps_sum_column_4(column, events, count, sums);
+    } else if (bits == 2U && column->bytes == 1U) {
+        qps_sum_byte_2(column->codes, events, count, sums);
     } else if (bits == 2U) {
         qps_sum_column_2(column, events, count, sums);
     } else {
