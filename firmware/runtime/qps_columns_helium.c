@@ -111,7 +111,8 @@ static inline void qps_place_rest(const qps_column_t *column, qps_byte_sums_t lo
     sums[2U * column->spacing] = lower.even >> 16 | (upper.even & 0xFFFF0000U);
 }
 
-static inline void qps_sum_column_2(const qps_column_t *column, const uint16_t *events, uint32_t count, uint32_t *sums)
+QPS_ALONE static void qps_sum_column_2(const qps_column_t *column, const uint16_t *events, uint32_t count,
+                                       uint32_t *sums)
 {
     qps_byte_sums_t codes[4] = {{0U, 0U}, {0U, 0U}, {0U, 0U}, {0U, 0U}};
     const uint32_t most = QPS_LANES * QPS_NIBBLE_ROWS * QPS_CRUMB_ROWS;
@@ -134,7 +135,8 @@ static inline void qps_sum_column_2(const qps_column_t *column, const uint16_t *
     }
 }
 
-static inline void qps_sum_column_4(const qps_column_t *column, const uint16_t *events, uint32_t count, uint32_t *sums)
+QPS_ALONE static void qps_sum_column_4(const qps_column_t *column, const uint16_t *events, uint32_t count,
+                                       uint32_t *sums)
 {
     qps_byte_sums_t lower = {0U, 0U}, upper = {0U, 0U};
     while (count > 0U) {
@@ -153,7 +155,8 @@ static inline void qps_sum_column_4(const qps_column_t *column, const uint16_t *
     }
 }
 
-static inline void qps_sum_column_8(const qps_column_t *column, const uint16_t *events, uint32_t count, uint32_t *sums)
+QPS_ALONE static void qps_sum_column_8(const qps_column_t *column, const uint16_t *events, uint32_t count,
+                                       uint32_t *sums)
 {
     const qps_lanes_t lanes = qps_sum_lanes_8(column->codes, column->bytes, events, count);
     const int16x8_t all = vreinterpretq_s16_u32(lanes.shifted[0]), once = vreinterpretq_s16_u32(lanes.shifted[1]);
@@ -168,14 +171,34 @@ static inline void qps_sum_column_8(const qps_column_t *column, const uint16_t *
     }
 }
 
+/* A last byte of 4-bit codes: eight events at a time. */
+static inline void qps_sum_byte_4(const uint8_t *codes, const uint16_t *events, uint32_t count, uint32_t *sums)
+{
+    uint32_t all = 0U, upper = 0U;
+    __asm volatile("dlstp.16 lr, %[count]\n"
+                   "1:\n\t"
+                   "vldrh.u16 q0, [%[events]], #16\n\t"
+                   "vldrb.u16 q1, [%[codes], q0]\n\t"
+                   "vaddva.u16 %[all], q1\n\t"
+                   "vshr.u16 q1, q1, #4\n\t"
+                   "vaddva.u16 %[upper], q1\n\t"
+                   "letp lr, 1b"
+                   : [events] "+&r"(events), [all] "+&Te"(all), [upper] "+&Te"(upper)
+                   : [codes] "r"(codes), [count] "r"(count)
+                   : "q0", "q1", "lr", "memory");
+    sums[0] = (all - (upper << 4)) | upper << 16;
+}
+
 void qps_sum_column(uint32_t bits, const qps_column_t *column, const uint16_t *events, const uint16_t *end,
                     uint32_t *sums)
 {
     const uint32_t count = (uint32_t)(end - events);
-    if (bits == 2U) {
-        qps_sum_column_2(column, events, count, sums);
+    if (bits == 4U && column->bytes == 1U) {
+        qps_sum_byte_4(column->codes, events, count, sums);
     } else if (bits == 4U) {
         qps_sum_column_4(column, events, count, sums);
+    } else if (bits == 2U) {
+        qps_sum_column_2(column, events, count, sums);
     } else {
         qps_sum_column_8(column, events, count, sums);
     }
