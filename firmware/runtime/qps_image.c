@@ -1,4 +1,4 @@
-#include "qps_image_block.h"
+#include "qps_image_dense.h"
 #include "qps_trace.h"
 
 /* The pixels under the window that are not zero. */
@@ -39,7 +39,7 @@ static qps_image_list_t qps_list_pixels(const qps_image_t *layer, const uint8_t 
     }
     event->value = 0U;
     {
-        const qps_image_list_t list = {events, (uint32_t)(event - events), total};
+        const qps_image_list_t list = {events, (uint32_t)(event - events), total, NULL};
         return list;
     }
 }
@@ -222,9 +222,18 @@ void qps_image_row(const qps_image_t *layer, const void *input, uint32_t *output
     const qps_taps_t rows = qps_rows(&layer->window, y, layer->input.height);
     const qps_line_t line = qps_begin_line(&layer->output, &layer->tiles, y, output);
     int known = 0; /* silent is */
+#if QPS_HELIUM
+    qps_dense_t dense;
+    const int few = qps_dense_begin(layer, &dense);
+#endif
     for (uint32_t x = 0U; x < line.columns; x++) {
         const qps_taps_t columns = qps_columns(&layer->window, x, layer->input.width);
+#if QPS_HELIUM
+        const qps_image_list_t list = few ? qps_dense_see(layer, &dense, (const uint8_t *)input, &rows, &columns)
+                                          : qps_list_pixels(layer, (const uint8_t *)input, &rows, &columns, events);
+#else
         const qps_image_list_t list = qps_list_pixels(layer, (const uint8_t *)input, &rows, &columns, events);
+#endif
         uint32_t *const pixel = list.count == 0U ? silent : spikes;
         if (pixel == spikes || !known) {
             qps_image_pixel(layer, &list, words, pixel);

@@ -5,11 +5,14 @@
 #include "qps_image.h"
 #include "qps_lanes.h"
 
+typedef struct qps_dense qps_dense_t; /* qps_image_dense.h */
+
 /* What one output pixel sees. */
 typedef struct {
     const qps_image_event_t *events;
-    uint32_t count;
-    uint32_t total; /* of all values */
+    uint32_t count;           /* of pixels that are not zero */
+    uint32_t total;           /* of all values */
+    const qps_dense_t *dense; /* or NULL; in place of events */
 } qps_image_list_t;
 
 /* A current is sum * factor + offset, modulo 2^32. */

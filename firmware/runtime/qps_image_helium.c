@@ -1,11 +1,11 @@
 /* Helium: the eight sums of a block in two registers, of lower and of upper codes. */
-#include "qps_image_block.h"
+#include "qps_image_dense.h"
 
 #if QPS_HELIUM
 #include <arm_mve.h>
 
-uint32_t qps_image_block(const uint8_t *codes, const qps_image_list_t *list, const qps_image_scale_t *scale,
-                         const int32_t *quiet, uint32_t *sums)
+/* The sums of pixels that are not zero. */
+static inline void qps_sum_pixels(const uint8_t *codes, const qps_image_list_t *list, uint32_t *sums)
 {
     const qps_image_event_t *event = list->events;
     uint32x4x2_t pairs = {{vdupq_n_u32(0U), vdupq_n_u32(0U)}};
@@ -28,6 +28,16 @@ uint32_t qps_image_block(const uint8_t *codes, const qps_image_list_t *list, con
                        : "q2", "q3", "lr", "memory");
     }
     vst2q_u32(sums, pairs);
+}
+
+uint32_t qps_image_block(const uint8_t *codes, const qps_image_list_t *list, const qps_image_scale_t *scale,
+                         const int32_t *quiet, uint32_t *sums)
+{
+    if (list->dense != NULL) {
+        qps_dense_sum(list->dense, codes, sums);
+    } else {
+        qps_sum_pixels(codes, list, sums);
+    }
     const int32x4_t factor = vdupq_n_s32((int32_t)scale->factor);
     const int32x4_t first = vmlasq_n_s32(vldrwq_s32((const int32_t *)sums), factor, (int32_t)scale->offset);
     const int32x4_t second = vmlasq_n_s32(vldrwq_s32((const int32_t *)sums + 4), factor, (int32_t)scale->offset);

@@ -89,6 +89,13 @@ def image_of_bytes() -> Tested:
     return few_of(case_of(layers))
 
 
+def image_under_large_windows() -> Tested:
+    """A first layer of more inputs than Helium multiplies all at once."""
+    layers = Layers(seed=7, timesteps=3).image(2, 7, 6)
+    layers.layer(19, 8, Window(kernel=(5, 5), padding=(2, 1)), fraction_bits=1)
+    return few_of(case_of(layers))
+
+
 def few_of(case: Tested) -> Tested:
     """Every third input: a device is slow."""
     return of_network(case.network, case.inputs[::3])
@@ -112,6 +119,7 @@ FAST_NETWORKS: Mapping[str, tuple[Callable[[], Tested], list[str]]] = {
     "columns": (columns, ["events"] * 3 + ["generic"] * 2),
     "windows": (windows, ["events"] * 4),
     "bytes": (image_of_bytes, ["image", "events", "events"]),
+    "bytes under large windows": (image_under_large_windows, ["image"]),
     "spikes in bytes": (spikes_in_bytes, ["image"] + ["events"] * 5),
 }
 

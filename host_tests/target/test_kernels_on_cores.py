@@ -102,6 +102,14 @@ MUTANTS = {
         *(M55, "both ways", "qps_lif_helium.c"),
         *('i32 %q[fired], #0x8000")', 'i32 %q[fired], #0x4000")'),
     ),
+    "lanes that count twice": (
+        *(M55, "bytes", "qps_image_dense_helium.c"),
+        *("tap >= QPS_DENSE_LANES * g ?", "tap < QPS_DENSE_TAPS ?"),
+    ),
+    "pixels beyond the right border": (
+        *(M55, "bytes", "qps_image_dense_helium.c"),
+        *("(columns->last - columns->first)", "(columns->last - columns->first + 1U)"),
+    ),
     "thresholds as rests": (M55, "both ways", "qps_lif_helium.c", "{0, 1, 4, 5}", "{0, 1, 2, 3}"),
     "upper half of the pair below": (M55, "both ways", "qps_lif_helium.c", "1, QPS_PAIRS + 1};", "1, QPS_PAIRS};"),
 }
