@@ -202,3 +202,14 @@ def test_costs_of_a_stage_and_of_a_board_are_whole_instructions() -> None:
     total = total_cost(stages)
     assert board_cost(find_board("rpi_pico"), total)["instructions"] == total["cortex-m0"]
     assert isinstance(worst_work(plan.network), Work)
+
+
+@pytest.mark.parametrize("name", EXAMPLES)
+def test_weights_of_all_widths_have_a_price(name: str) -> None:
+    case = example(name)
+    integers = lower(case.network, case.options)
+    work = assumed_work(integers, 0.2)
+    for stage in make_plan(integers, "net").stages:
+        rows = [feature for feature in stage.kernel.features(work) if feature.startswith("rows of ")]
+        for core, kernels in read_costs().items():
+            assert all(feature in kernels[stage.kernel.name] for feature in rows), (core, stage.kernel.name, rows)

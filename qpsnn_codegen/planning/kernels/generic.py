@@ -58,12 +58,12 @@ class GenericKernel(Kernel):
             result[f"{part.kind} values"] += frames * float(np.prod(types[part.name].shape))
             window, synapses = getattr(part, "window", None), part.synapses()
             if synapses is not None:
-                spikes = _values(sources[0]) == "spikes"
+                # Others are multiplied: by values that are not 0 or 1, or weights that are not codes.
+                spikes = _values(sources[0]) == "spikes" and synapses.bits <= 8
                 taps = frames * float(taps_inside(synapses.window, sources[0].shape).sum()) * synapses.groups
                 channels = synapses.codes.shape[1]
                 load = work.loads[part.name].scaled(repeats[part.name])
                 what = f"{synapses.bits}-bit codes" if spikes else "codes multiplied"
-                # Those of values other than spikes are multiplied.
                 result[f"rows of {what}"] += load.events
                 result[what] += load.events * (len(synapses.codes) // synapses.groups)
                 result["taps"] += taps
