@@ -7,6 +7,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 
 from host_tests.golden.handmade import Sketch
 from host_tests.support.agreement import case_of, check_c, kernels_of, of_network
@@ -18,12 +19,13 @@ from qpsnn_codegen.kinds.neuron import IntegerNeuron
 from qpsnn_codegen.kinds.windows import Window
 from qpsnn_codegen.lowering import lower
 from qpsnn_codegen.planning.kernels.events import EventsKernel
+from qpsnn_codegen.planning.kernels.lanes import BLOCK_BYTES, row_bytes
 from qpsnn_codegen.planning.plan import make_plan
 
 pytestmark = pytest.mark.slow
 
 BITS = (2, 4, 8)
-CHANNELS = (1, 3, 7, 8, 31, 32, 33, 35, 64, 65, 100)
+CHANNELS = (1, 2, 3, 6, 7, 8, 10, 31, 32, 33, 34, 35, 38, 43, 64, 65, 100)
 AROUND = Window(kernel=(3, 3), padding=(1, 1))
 
 
@@ -53,6 +55,11 @@ def test_any_number_of_channels(bits: int, symmetric: bool) -> None:
     layers = Layers(seed=22 + bits).events(2, 3, 3)
     for outputs in CHANNELS:
         layers.layer(outputs, bits, Window(kernel=(1, 2), padding=(0, 1)), symmetric=symmetric, fraction_bits=1)
+    # Rows end with any number of bytes, behind blocks and without any.
+    widths = [row_bytes(outputs, bits) for outputs in CHANNELS]
+    assert {(width > BLOCK_BYTES[bits], width % 4) for width in widths} == {
+        (b, k) for b in (False, True) for k in range(4)
+    }
     check_c(case_of(layers), ["events"] * len(CHANNELS))
 
 
@@ -228,6 +235,82 @@ def test_two_pools_in_a_row() -> None:
     """One is fused, the other is not."""
     layers = Layers(seed=6).events(4, 8, 9).layer(33, 4, AROUND, fraction_bits=1).pool(2, 2).pool(2, 3).layer(6, 4)
     check_c(case_of(layers), ["events", "generic", "events"])
+
+
+# --- lists from window to window
+
+
+def patchy_inputs(network: IntegerNetwork) -> NDArray[np.uint8]:
+    """Inputs ``[N, T, C, H, W]`` whose columns are empty, sparse, dense or full, another in every timestep.
+
+    Some have the same density everywhere: around a half, where lists of some timesteps overflow and others do not.
+    """
+    rng = np.random.default_rng(8)
+    shape = network.nodes[0].output_type().shape
+    density = rng.choice([0.0, 0.0, 0.0, 0.05, 0.5, 0.7, 1.0], (12, network.timesteps, 1, 1, shape[2]))
+    density[:6] = np.array([0.0, 0.2, 0.5, 0.6, 0.7, 1.0])[:, None, None, None, None]
+    # Events at either end of a row only.
+    density[6:8] = 0.0
+    density[6, ..., 0] = density[7, ..., -1] = 0.5
+    return (rng.random((12, network.timesteps, *shape)) < density).astype(np.uint8)
+
+
+@pytest.mark.parametrize(
+    ("width", "timesteps"),
+    [*((width, 4) for width in range(1, 10)), (2, 1), (3, 2), (5, 3), (8, 3), (3, 5), (7, 9)],
+)
+def test_kernels_of_any_width(width: int, timesteps: int) -> None:
+    """Lists move, overflow and are empty, in words and in bytes, over borders and outside; or they are not kept."""
+    layers = Layers(seed=width, timesteps=timesteps).events(40, 3, 9)
+    layers.layer(24, 4, Window(kernel=(3, width), padding=(1, width // 2)), rest=400)
+    layers.layer(16, 2, Window(kernel=(1, width), padding=(0, width + 1)), rest=30)
+    codes = layers.rng.integers(0, 150, (13, 16, 3, width)).astype(np.uint8)  # of which sums fit 16 bits
+    apart = Window(kernel=(3, width), padding=(2, width - 1), dilation=(2, 1))
+    layers.layer(13, 8, apart, codes=codes, fraction_bits=0, rest=-70)
+    network = layers.network()
+    kept = [kernel_of(network, index).slot > 0 for index in range(3)]
+    assert kept == [1 < width <= 8 and timesteps <= 4] * 3
+    check_c(case_of(layers, patchy_inputs(network)), ["events"] * 3)
+
+
+@pytest.mark.parametrize("size", [3, 5, 7])
+def test_kernels_wider_than_the_map(size: int) -> None:
+    """Every window has every column: with all inputs spiking the lists overflow at once."""
+    layers = Layers(seed=size).events(20, 3, 2)
+    layers.layer(33, 4, Window(kernel=(size, size), padding=(size // 2, size - 1)), rest=100)
+    layers.layer(8, 2, Window(kernel=(size, size), padding=(size // 2, size // 2)), rest=20)
+    network = layers.network()
+    assert kernel_of(network).slot
+    assert kernel_of(network, 1).slot
+    check_c(case_of(layers, np.concatenate([patchy_inputs(network), all_kinds_of_inputs(network)])), ["events"] * 2)
+
+
+@pytest.mark.parametrize(
+    "window",
+    [
+        Window(kernel=(3, 3), stride=(1, 2), padding=(1, 1)),
+        Window(kernel=(3, 3), padding=(2, 2), dilation=(2, 2)),
+        Window(kernel=(3, 9)),
+    ],
+    ids=["stride", "dilation", "whole width"],
+)
+def test_lists_that_are_not_kept(window: Window) -> None:
+    layers = Layers(seed=9).events(20, 4, 9).layer(33, 4, window, rest=100)
+    network = layers.network()
+    assert kernel_of(network).slot == 0
+    check_c(case_of(layers, patchy_inputs(network)), ["events"])
+
+
+@pytest.mark.parametrize("width", [682, 683])
+def test_maps_as_wide_as_16_bits_allow(width: int) -> None:
+    """Indices of kept lists grow with the column, padding included; one column more, and they are not kept."""
+    layers = Layers(seed=10, timesteps=2).events(32, 3, width)
+    layers.layer(9, 4, Window(kernel=(3, 3), padding=(1, 0)), rest=100)
+    network = layers.network()
+    assert (kernel_of(network).slot > 0) == (width * 32 * 3 < 2**16)
+    case = case_of(layers, patchy_inputs(network))
+    assert case.inputs[..., -1].any()
+    check_c(case, ["events"])
 
 
 # --- which kernel

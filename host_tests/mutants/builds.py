@@ -11,7 +11,7 @@ from functools import cache
 from pathlib import Path
 
 from host_tests.mutants.c_mutants import runtime_of
-from host_tests.mutants.cases import CASES, Case, case
+from host_tests.mutants.cases import Case, case
 from qpsnn_codegen.errors import QpsnnError
 from qpsnn_codegen.reference import Outcome
 from qpsnn_codegen.toolchain.host_model import run_program
@@ -86,8 +86,12 @@ def c_outcome(name: str) -> Outcome:
 
 
 def killer(name: str, objects: Mapping[str, Path], expected: Mapping[str, Outcome]) -> str:
-    """The first case that tells a runtime from the reference, and how; empty if none does."""
-    for tested in CASES:
+    """The first case that tells a runtime from the reference, and how; empty if none does.
+
+    Args:
+        expected: what the reference makes of each case, in the order in which they are tried.
+    """
+    for tested in expected:
         try:
             outcome = run(f"mutant-{name}", case(tested), [*model_objects(tested), *objects.values()])
         except QpsnnError as error:

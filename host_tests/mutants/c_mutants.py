@@ -1,7 +1,7 @@
 """Deliberately broken kernels: each replaces one piece of text of the shipped runtime.
 
-``old`` must occur exactly once, so that a mutant cannot silently stop being one when a kernel is rewritten. Code for
-one kind of core only has its mutants in ``host_tests/target/test_kernels_on_cores.py``.
+``old`` must occur exactly once, so that a mutant cannot silently stop being one when a kernel is rewritten. The fast
+kernels have theirs in ``fast_mutants.py``, code for one kind of core in ``host_tests/target/test_kernels_on_cores.py``.
 """
 
 from __future__ import annotations
@@ -34,7 +34,8 @@ def runtime_of(files: Mapping[str, str | bytes]) -> dict[str, str]:
     return {path: text for path, text in files.items() if path.startswith("runtime/") and isinstance(text, str)}
 
 
-def _mutants(file: str, *changes: tuple[str, str, str]) -> tuple[CMutant, ...]:
+def mutants_of(file: str, *changes: tuple[str, str, str]) -> tuple[CMutant, ...]:
+    """Mutants of one file, each by its name and what becomes of which text."""
     return tuple(CMutant(name=name, file=file, old=old, new=new) for name, old, new in changes)
 
 
@@ -47,8 +48,8 @@ _SUM_STEP = (
     "            layer->source.fill(layer->source.layer, input, t, 0U, 0U, scratch);"
 )
 
-C_MUTANTS: tuple[CMutant, ...] = (
-    *_mutants(
+GENERIC_MUTANTS: tuple[CMutant, ...] = (
+    *mutants_of(
         "qps_neuron.c",
         ("spike at the threshold", "if (w > neuron->threshold[c])", "if (w >= neuron->threshold[c])"),
         ("spike one above", "if (w > neuron->threshold[c])", "if (w > neuron->threshold[c] + 1)"),
@@ -64,7 +65,7 @@ C_MUTANTS: tuple[CMutant, ...] = (
         ("output not cleared", "    qps_map_clear(map, output);", "    memset(output, 0, sizeof *output);"),
         ("membranes and currents overlap", "scratch + map->channels;", "scratch + map->channels - 1;"),
     ),
-    *_mutants(
+    *mutants_of(
         "qps_neuron.h",
         ("decay missed", "charged = qps_shift_right(membrane, neuron->decay_shift);", "charged = membrane;"),
         (
@@ -94,7 +95,7 @@ C_MUTANTS: tuple[CMutant, ...] = (
         ("soft reset as none", "membrane - neuron->drop[c] : membrane", "membrane : membrane"),
         ("no reset as hard", "membrane - neuron->drop[c] : membrane", "membrane - neuron->drop[c] : neuron->rest[c]"),
     ),
-    *_mutants(
+    *mutants_of(
         "qps_wide.c",
         ("wide weight without its value", "(int64_t)value * weight", "(int64_t)weight"),
         ("wide weights of the block before", "(size_t)c * wide->outputs + first)", "(size_t)c * wide->outputs)"),
@@ -106,7 +107,7 @@ C_MUTANTS: tuple[CMutant, ...] = (
         ("wide dilation ignored", "(int32_t)(kx * window->dilation_width)", "(int32_t)kx"),
         ("wide block one short", "left < QPS_WIDE_BLOCK ? left : QPS_WIDE_BLOCK", "left < 7U ? left : 7U"),
     ),
-    *_mutants(
+    *mutants_of(
         "qps_conv.c",
         ("upper and lower nibble swapped", "sums[o] += row[o / 2U] & 0x0F;", "sums[o] += row[o / 2U] >> 4;"),
         ("byte of a row's rest", "row[(o * bits) / 8U]", "row[o / 2U]"),
@@ -133,7 +134,7 @@ C_MUTANTS: tuple[CMutant, ...] = (
         ("zero point counts spikes of all values", "            total += value;", "            total += 1;"),
         ("sums not cleared", "memset(sums, 0, conv->group_outputs * sizeof *sums);", "sums[0] = 0;"),
     ),
-    *_mutants(
+    *mutants_of(
         "qps_map.h",
         (
             "padding off by one",
@@ -170,125 +171,7 @@ C_MUTANTS: tuple[CMutant, ...] = (
         ("stored spike in the wrong word", "words[c / 32U] |= value", "words[0U * c] |= value"),
         ("byte of a count", "bytes[place]++;", "bytes[place] = 1U;"),
     ),
-    *_mutants(
-        "qps_lanes.h",
-        ("even bytes narrower", "return word & UINT32_C(0x00FF00FF);", "return word & UINT32_C(0x007F00FF);"),
-        ("odd bytes of the wrong place", "return (word >> 8) & UINT32_C", "return (word >> 16) & UINT32_C"),
-        ("odd bytes among the even", "return even - (odd << 8);", "return even + 0U * odd;"),
-        ("lower sum cut", "(uint32_t)sum & UINT32_C(0x00FFFFFF)", "(uint32_t)sum & UINT32_C(0x000FFFFF)"),
-        ("upper sum too far", "(uint32_t)(sum >> 24)", "(uint32_t)(sum >> 25)"),
-    ),
-    *_mutants("qps_rows.h", ("half the sums", "rows->words * (16U / rows->bits)", "rows->words * (8U / rows->bits)")),
-    *_mutants(
-        "qps_rows.c",
-        ("17 events of 4 bits as 18", "QPS_CHUNK_4 17U", "QPS_CHUNK_4 18U"),
-        ("85 events of 2 bits as 90", "QPS_CHUNK_2 85U", "QPS_CHUNK_2 90U"),
-        ("5 events of 2 bits as 6", "QPS_CHUNK_2_INNER 5U", "QPS_CHUNK_2_INNER 6U"),
-        ("a bit of an upper 4-bit code lost", "UINT32_C(0xF0F0F0F0)", "UINT32_C(0xF0E0F0F0)"),
-        ("a bit of an upper 2-bit code lost", "UINT32_C(0xCCCCCCCC)", "UINT32_C(0xCCCC8CCC)"),
-        ("upper codes among the lower", "all - (upper << 4)", "all - 0U * (upper << 4)"),
-        ("odd as even", "= qps_odd_bytes(upper);", "= qps_even_bytes(upper);"),
-        ("lanes of 2 bits exchanged", "lanes->lane2 += sum->upper &", "lanes->lane2 += (sum->upper >> 4) &"),
-        ("sums start anew", "= first != 0 ? qps_even_bytes(lane)", "= first == 0 ? qps_even_bytes(lane)"),
-        ("sums of another step cleared", "sums[k * QPS_STEPS] = 0U;", "sums[k] = 0U;"),
-        ("next block too early", "rows->rows * block_words * 4U;", "rows->rows * block_words;"),
-        ("odd event left out", "(chunk & 1U) != 0U", "(chunk & 1U) > 1U"),
-    ),
-    *_mutants(
-        "qps_lif.c",
-        ("decay of the membrane left out", "(uint32_t)qps_shift_right(membrane, decay)", "(uint32_t)membrane"),
-        ("events cost nothing", "(sum << scale) - cost", "(sum << scale) - 0U * cost"),
-        ("lane of the neighbour", "QPS_STEPS) + lane % 2U;", "QPS_STEPS);"),
-        ("threshold as rest", "4U + 2U + lane % 2U]", "4U + lane % 2U]"),
-        ("rest of the narrow is the threshold", "narrows[k + 2U]", "narrows[k]"),
-        ("rest of the wide is the threshold", "wides[k + 1U]", "wides[k]"),
-        ("membranes start at 0", "pixel->begin != 0 ? rest", "pixel->begin != 0 ? 0"),
-        ("membranes not carried", "pixel->membranes[lane] = membrane;", "pixel->membranes[lane] = rest;"),
-        ("membranes not carried by groups", "pixel->membranes != NULL || pixel->steps", "pixel->steps"),
-        ("sum of another step", "decay, sums[6], scale", "decay, sums[4], scale"),
-        ("cost of another step", "scale, cost2);", "scale, cost1);"),
-        ("last spike one above", "threshold) {\n            word3", "threshold + 1) {\n            word3"),
-        (
-            "last spike at its threshold",
-            "membrane > threshold) {\n            word3",
-            "membrane >= threshold) {\n            word3",
-        ),
-        ("bits of the wrong half", "UINT32_C(1) << (16U * half)", "UINT32_C(1) << (15U * half)"),
-        ("bits of the wrong half, step by step", "UINT32_C(1) << 16, words", "UINT32_C(1) << 15, words"),
-        ("whole groups as the rest", "lif->channels - lane >= QPS_GROUP", "lif->channels - lane > QPS_GROUP"),
-        ("last neuron left out", "lif->channels - lane, 1U", "lif->channels - lane - 1U, 1U"),
-        ("words before steps", "spikes[t * spike_words + word]", "spikes[word * steps + t]"),
-    ),
-    *_mutants(
-        "qps_events.c",
-        (
-            "row of the second word",
-            "tap += 4;\n        base += 32U;\n    } while",
-            "tap += 4;\n        base += 31U;\n    } while",
-        ),
-        (
-            "row of the second word of bytes",
-            "tap += 4;\n        base += 32U;\n    }\n",
-            "tap += 4;\n        base += 31U;\n    }\n",
-        ),
-        (
-            "second word of bytes the first",
-            "tap += 4;\n        base += 32U;\n    }\n",
-            "tap += 0;\n        base += 32U;\n    }\n",
-        ),
-        ("second byte left out", "if (bytes > 1U)", "if (bytes > 2U)"),
-        ("third byte left out", "if (bytes > 2U)", "if (bytes > 3U)"),
-        ("bytes beyond the last word", "for (; bytes >= 4U; bytes -= 4U)", "for (; bytes > 4U; bytes -= 4U)"),
-        ("second word left out", "while (tap != end);", "while (tap == NULL);"),
-        (
-            "rows of weights by height",
-            "taps.first * layer->window.kernel_width",
-            "taps.first * layer->window.kernel_height",
-        ),
-        ("weights of the first column", "(row + taps.first) * layer", "(row + 0U * taps.first) * layer"),
-        ("lines follow each other", "line += view->down;", "line += view->right;"),
-        ("first row of memory again", "            line -= view->frame;\n", ""),
-        ("rows of the whole map", "first % layer->input.rows", "first % layer->input.height"),
-        ("weights of the same line", "line_row += view->row_down;", "line_row += 0U * view->row_down;"),
-        ("weights of the same tap", "row += view->row_right;", "row += 0U * view->row_right;"),
-        ("a tap where there is none", "view->columns > 0U && ", ""),
-        ("long taps though dilated", " && layer->window.dilation_width == 1U", ""),
-        ("frames from the first on", "(size_t)first * view.frame", "0U * (size_t)first * view.frame"),
-        ("membranes always begin", "first == 0U, spikes", "first < 99U, spikes"),
-        ("spikes over the membranes", "? 2U * sum_words : 0U", "? sum_words : 0U"),
-    ),
-    *_mutants(
-        "qps_image.c",
-        ("quiet one too far", "current > neuron[0]", "current > neuron[0] + 1"),
-        ("image's spike at the threshold", "if (membrane > threshold)", "if (membrane >= threshold)"),
-        ("image's reset left out", "            membrane = rest;", "            membrane += 0 * rest;"),
-        ("image's decay left out", "qps_shift_right(membrane, layer->decay_shift)", "membrane"),
-        ("image's fraction bits ignored", "qps_scale_up(current, layer->fraction_bits)", "current"),
-        ("image's rest is the threshold", "rest = neuron[2];", "rest = neuron[1];"),
-        ("image's zero point left out", "total * layer->zero_point", "0U * total * layer->zero_point"),
-        ("image's multiplier left out", "scale * (int32_t)sums[k]", "(int32_t)sums[k]"),
-        ("image's spike in the first word", "spikes + c / 32U", "spikes + 0U * c"),
-        ("image's spike of the wrong channel", "<< (c % 32U)", "<< (c % 31U)"),
-        ("image's spikes of all steps in one", "word += stride)", "word += 0U * stride)"),
-        ("image's spikes not cleared", "memset(spikes, 0, (size_t)", "memset(spikes, 0, 0U * (size_t)"),
-        ("planes of an image mixed", "pixel += plane)", "pixel++)"),
-        ("image's rows as columns", "ky * window->kernel_width + kx", "kx * window->kernel_width + ky"),
-        ("block of the wrong channels", "layer->codes + 2U * first", "layer->codes + first"),
-        ("last neuron of a block left out", "left < QPS_IMAGE_BLOCK ? left :", "left < QPS_IMAGE_BLOCK ? left - 1U :"),
-    ),
-    *_mutants(
-        "qps_pixel.c",
-        ("tile by its width", "y / tiles->pool_height", "y / tiles->pool_width"),
-        ("a row's tile begins anew", "if (py * tiles->pool_height == y)", "if (y >= py)"),
-        ("row of a map not cleared", "memset(row, 0, row_bytes);", "memset(row, 0, 0U * row_bytes);"),
-        ("rows never in the same place", "(size_t)(py % map->rows)", "(size_t)(py % map->height)"),
-        ("column left over in the next row", "px < map->width", "px <= map->width"),
-        ("tile keeps the last", "words[word] |= spikes[word];", "words[word] = spikes[word];"),
-        ("tile of bytes keeps the last", "(uint8_t)(target[k] | source[k])", "(uint8_t)(source[k])"),
-        ("frames of one pixel", "pixel += frame_bytes;", "pixel += bytes;"),
-        ("traced before its time", "line->trace, t, line->y, x", "line->trace, first, line->y, x"),
-    ),
-    *_mutants(
+    *mutants_of(
         "qps_types.h",
         (
             "shift of negative values truncates",
@@ -306,7 +189,7 @@ C_MUTANTS: tuple[CMutant, ...] = (
             "(int32_t)(UINT32_C(1) << (bits > 0U ? bits - 1U : 0U));",
         ),
     ),
-    *_mutants(
+    *mutants_of(
         "qps_pool.c",
         ("pool keeps the last", "spikes |= qps_spikes_at(", "spikes = qps_spikes_at("),
         ("sum is OR", "pooled += value;", "pooled |= value;"),
@@ -324,20 +207,20 @@ C_MUTANTS: tuple[CMutant, ...] = (
         ("border as 0", "            if (first != 0) {\n", "            if (first > 1) {\n"),
         ("average of currents keeps the last", "current[c] += pixel[c];", "current[c] = pixel[c];"),
     ),
-    *_mutants("qps_add.c", ("sum is the left", "y, x, c) + qps_map_value(", "y, x, c) + 0 * qps_map_value(")),
-    *_mutants("qps_current.c", ("current of the first channel", "t, y, x, c);", "t, y, x, 0U * c);")),
-    *_mutants(
+    *mutants_of("qps_add.c", ("sum is the left", "y, x, c) + qps_map_value(", "y, x, c) + 0 * qps_map_value(")),
+    *mutants_of("qps_current.c", ("current of the first channel", "t, y, x, c);", "t, y, x, 0U * c);")),
+    *mutants_of(
         "qps_lookup.c",
         ("table of the first channel", "layer->table[256U * c +", "layer->table[0U * c +"),
         ("table by 255", "layer->table[256U * c +", "layer->table[255U * c +"),
     ),
-    *_mutants(
+    *mutants_of(
         "qps_shortcut.c",
         ("stride of the shortcut", "x * layer->stride", "x"),
         ("padding of the shortcut", "c + layer->pad_before", "c"),
         ("shortcut not cleared", "    qps_map_clear(&layer->output, output);\n", ""),
     ),
-    *_mutants(
+    *mutants_of(
         "qps_readout.c",
         ("offset dropped", "logits[k] += rescale->offset[k];", "logits[k] += 0 * rescale->offset[k];"),
         (

@@ -76,14 +76,14 @@ def windows() -> Tested:
     layers.layer(64, 4, AROUND).pool(2, 2)
     layers.layer(32, 2, Window(kernel=(2, 2), padding=(2, 2)), fraction_bits=1, rest=9)
     layers.layer(32, 8, Window(kernel=(2, 3), padding=(1, 2), dilation=(2, 2)), symmetric=True, decay_shift=0)
-    layers.layer(65, 4, Window(kernel=(3, 2), stride=(1, 2), padding=(2, 1)), fraction_bits=10).pool(3, 2)
+    layers.layer(66, 4, Window(kernel=(3, 2), stride=(1, 2), padding=(2, 1)), fraction_bits=10).pool(3, 2)
     return few_of(case_of(layers))
 
 
 def image_of_bytes() -> Tested:
     """A first layer on bytes, its pool, and layers with fewer timesteps than are computed together."""
     layers = Layers(seed=4, timesteps=3).image(3, 7, 6)
-    layers.layer(35, 8, AROUND, fraction_bits=2, rest=2000).pool(2, 3)
+    layers.layer(35, 8, Window(kernel=(3, 2), padding=(2, 1), dilation=(2, 2)), fraction_bits=2, rest=2000).pool(2, 3)
     layers.layer(33, 4, AROUND, fraction_bits=1)
     layers.layer(64, 2)
     return few_of(case_of(layers))
@@ -113,13 +113,38 @@ def spikes_in_bytes() -> Tested:
     return few_of(case_of(layers))
 
 
+def kept_lists() -> Tested:
+    """Lists that are kept from window to window: that move, overflow, and are empty; over much padding."""
+    layers = Layers(seed=7).events(12, 4, 12)
+    layers.layer(40, 4, Window(kernel=(1, 2), padding=(0, 4)), rest=300)
+    layers.layer(40, 2, Window(kernel=(3, 8), padding=(1, 0)), rest=40)
+    layers.layer(40, 8, Window(kernel=(3, 3), padding=(1, 1)), rest=-90, fraction_bits=0, after="input")
+    layers.layer(40, 4, Window(kernel=(5, 7), padding=(2, 3)), rest=500, decay_shift=2, after="input")
+    layers.add("neuron1", "neuron2").add("neuron1 + neuron2", "neuron3")
+    kernels = [stage.kernel for stage in make_plan(layers.network(), "net").stages]
+    assert all(kernel.slot for kernel in kernels if isinstance(kernel, EventsKernel))
+    # From column to column and from timestep to timestep another density, none to all of them.
+    shape = (10, 4, 1, 1, 12)
+    densities = layers.rng.choice([0.0, 0.0, 0.02, 0.3, 0.5, 0.6, 0.7, 0.8, 1.0], shape)
+    densities[:5] = np.array([0.01, 0.3, 0.55, 0.65, 1.0])[:, None, None, None, None]
+    densities[1, 2:] = densities[2, 1] = densities[3, ::2, ..., 6:] = 0.0
+    # Every row begins with events and ends without.
+    densities[5] = np.where(np.arange(12) < 3, 0.3, 0.0)
+    inputs = layers.rng.random((10, 4, 12, 4, 12)) < densities
+    return case_of(layers, inputs.astype(np.uint8))
+
+
 FAST_NETWORKS: Mapping[str, tuple[Callable[[], Tested], list[str]]] = {
     "both ways": (both_ways, ["events"] * 6),
     "additions": (additions, ["events"] * 3 + ["generic"] * 2),
     "columns": (columns, ["events"] * 3 + ["generic"] * 2),
     "windows": (windows, ["events"] * 4),
     "bytes": (image_of_bytes, ["image", "events", "events"]),
+<<<<<<< HEAD
     "bytes under large windows": (image_under_large_windows, ["image"]),
+=======
+    "kept lists": (kept_lists, ["events"] * 4 + ["generic"] * 2),
+>>>>>>> wt-mut
     "spikes in bytes": (spikes_in_bytes, ["image"] + ["events"] * 5),
 }
 

@@ -53,9 +53,15 @@ MUTANTS = {
         "uxtab16 %0, %1, %2, ror #8",
         "uxtab16 %0, %1, %2",
     ),
-    "membranes not halved": (DSP, "both ways", "qps_lif.c", "shadd16 %0, %0, %1", "sadd16 %0, %0, %1"),
-    "reset of those that did not spike": (DSP, "both ways", "qps_lif.c", "sel %0, %0, %4", "sel %0, %4, %0"),
-    "cost of the lower neuron only": (DSP, "both ways", "qps_lif.c", "cost[0] * 0x20002U", "cost[0] * 2U"),
+    "membranes not halved": (DSP, "both ways", "qps_lif.c", "uhadd16 %[w], %[", "uadd16 %[w], %["),
+    "reset of those that did not spike": (
+        *(DSP, "both ways", "qps_lif.c"),
+        *("sel %[w], %[w], %[rest]", "sel %[w], %[rest], %[w]"),
+    ),
+    "cost of the lower neuron only": (
+        *(DSP, "both ways", "qps_lif.c"),
+        *("group->cost[0]) * 0x20002U", "group->cost[0]) * 2U"),
+    ),
     "16 bits for too many events": (
         DSP,
         "both ways",
@@ -68,7 +74,7 @@ MUTANTS = {
         *("most < lif->packed_limit", "most < lif->packed_limit + 2U"),
     ),
     "words of a row exchanged": (THUMB2, "additions", "qps_lanes.h", "ldrd %0, %1, %2", "ldrd %1, %0, %2"),
-    "spikes of the next channel": (THUMB2, "bytes", "qps_events.c", "(base + 31U)", "(base + 32U)"),
+    "spikes of the next channel": (THUMB2, "bytes", "qps_gather.c", "(base + 31U)", "(base + 32U)"),
     "upper product of the lower code": (
         THUMB1,
         "bytes",
@@ -76,7 +82,7 @@ MUTANTS = {
         "(codes >> 24) * value",
         "(codes & 0xFFU) * value",
     ),
-    "eight silent channels skipped as seven": (THUMB1, "windows", "qps_events.c", "base += 8U;", "base += 7U;"),
+    "eight silent channels skipped as seven": (THUMB1, "windows", "qps_gather.c", "base += 8U;", "base += 7U;"),
     "three rounds of four": (M55, "additions", "qps_blocks_helium.c", '"movs r4, #4', '"movs r4, #3'),
     "more rows than lanes have room for": (
         *(M55, "additions", "qps_blocks_helium.c"),
@@ -114,6 +120,9 @@ MUTANTS = {
     "upper half of the pair below": (M55, "both ways", "qps_lif_helium.c", "1, QPS_PAIRS + 1};", "1, QPS_PAIRS};"),
 }
 """Defects in code that is compiled for one kind of core only: board, network, file, text and what it becomes."""
+
+CORE_FILES = {mutant[2] for mutant in MUTANTS.values()}
+"""The files that have such defects."""
 
 
 @pytest.mark.slow

@@ -77,7 +77,7 @@ static _Alignas(4) const int32_t logits_offset[3] = {
 
 /* conv1: proven -738 <= value <= 725 */
 static const qps_conv_t conv1_conv = {
-    .input = {.channels = 34U, .height = 5U, .width = 4U, .timesteps = 3U, .format = QPS_MAP_SPIKES},
+    .input = {.channels = 34U, .height = 5U, .width = 4U, .timesteps = 3U, .rows = 5U, .format = QPS_MAP_SPIKES},
     .window = {.kernel_height = 3U, .kernel_width = 3U, .stride_height = 2U, .stride_width = 1U, .padding_height = 1U, .padding_width = 1U, .dilation_height = 1U, .dilation_width = 1U},
     .codes = &golden_events_weights_conv1[0],
     .row_bytes = 2U,
@@ -93,7 +93,7 @@ static const qps_conv_t conv1_conv = {
 static const qps_spiking_t lif1_layer = {
     .source = {qps_conv_fill, &conv1_conv},
     .neuron = {.threshold = lif1_threshold, .rest = lif1_rest, .drop = lif1_drop, .bias = NULL, .gain = NULL, .decay_multiplier = 0, .decay_rounding = 0, .decay_shift = 1U, .fraction_bits = 3U, .reset = QPS_RESET_SOFT},
-    .output = {.channels = 6U, .height = 3U, .width = 4U, .timesteps = 3U, .format = QPS_MAP_SPIKES},
+    .output = {.channels = 6U, .height = 3U, .width = 4U, .timesteps = 3U, .rows = 3U, .format = QPS_MAP_SPIKES},
     .shortcut = {0},
     .static_current = 0U,
     .trace = 0U,
@@ -101,7 +101,7 @@ static const qps_spiking_t lif1_layer = {
 
 /* conv2: proven -30 <= value <= 23 */
 static const qps_conv_t conv2_conv = {
-    .input = {.channels = 6U, .height = 3U, .width = 4U, .timesteps = 3U, .format = QPS_MAP_SPIKES},
+    .input = {.channels = 6U, .height = 3U, .width = 4U, .timesteps = 3U, .rows = 3U, .format = QPS_MAP_SPIKES},
     .window = {.kernel_height = 2U, .kernel_width = 2U, .stride_height = 1U, .stride_width = 1U, .padding_height = 0U, .padding_width = 1U, .dilation_height = 1U, .dilation_width = 2U},
     .codes = &golden_events_weights_conv2[0],
     .row_bytes = 2U,
@@ -128,7 +128,7 @@ static const qps_current_pool_t pool2_pool = {
 static const qps_spiking_t lif2_layer = {
     .source = {qps_current_pool_fill, &pool2_pool},
     .neuron = {.threshold = lif2_threshold, .rest = lif2_rest, .drop = lif2_drop, .bias = NULL, .gain = NULL, .decay_multiplier = 1932735283, .decay_rounding = 1073741824, .decay_shift = 31U, .fraction_bits = 23U, .reset = QPS_RESET_SOFT},
-    .output = {.channels = 5U, .height = 3U, .width = 5U, .timesteps = 3U, .format = QPS_MAP_SPIKES},
+    .output = {.channels = 5U, .height = 3U, .width = 5U, .timesteps = 3U, .rows = 3U, .format = QPS_MAP_SPIKES},
     .shortcut = {0},
     .static_current = 0U,
     .trace = 1U,
@@ -136,15 +136,15 @@ static const qps_spiking_t lif2_layer = {
 
 /* average: proven 0 <= value <= 15 */
 static const qps_pool_t average_pool = {
-    .input = {.channels = 5U, .height = 3U, .width = 5U, .timesteps = 3U, .format = QPS_MAP_SPIKES},
-    .output = {.channels = 5U, .height = 1U, .width = 1U, .timesteps = 3U, .format = QPS_MAP_COUNTS8},
+    .input = {.channels = 5U, .height = 3U, .width = 5U, .timesteps = 3U, .rows = 3U, .format = QPS_MAP_SPIKES},
+    .output = {.channels = 5U, .height = 1U, .width = 1U, .timesteps = 3U, .rows = 1U, .format = QPS_MAP_COUNTS8},
     .window = {.kernel_height = 3U, .kernel_width = 5U, .stride_height = 1U, .stride_width = 1U, .padding_height = 0U, .padding_width = 0U, .dilation_height = 1U, .dilation_width = 1U},
     .mode = QPS_POOL_SUM,
 };
 
 /* fc: proven -255 <= value <= 585 */
 static const qps_conv_t fc_conv = {
-    .input = {.channels = 5U, .height = 1U, .width = 1U, .timesteps = 3U, .format = QPS_MAP_COUNTS8},
+    .input = {.channels = 5U, .height = 1U, .width = 1U, .timesteps = 3U, .rows = 1U, .format = QPS_MAP_COUNTS8},
     .window = {.kernel_height = 1U, .kernel_width = 1U, .stride_height = 1U, .stride_width = 1U, .padding_height = 0U, .padding_width = 0U, .dilation_height = 1U, .dilation_width = 1U},
     .codes = &golden_events_weights_fc[0],
     .row_bytes = 2U,
@@ -160,7 +160,7 @@ static const qps_conv_t fc_conv = {
 static const qps_spiking_t lif3_layer = {
     .source = {qps_conv_fill, &fc_conv},
     .neuron = {.threshold = lif3_threshold, .rest = lif3_rest, .drop = lif3_drop, .bias = NULL, .gain = NULL, .decay_multiplier = 0, .decay_rounding = 0, .decay_shift = 1U, .fraction_bits = 3U, .reset = QPS_RESET_SOFT},
-    .output = {.channels = 3U, .height = 1U, .width = 1U, .timesteps = 3U, .format = QPS_MAP_SPIKES},
+    .output = {.channels = 3U, .height = 1U, .width = 1U, .timesteps = 3U, .rows = 1U, .format = QPS_MAP_SPIKES},
     .shortcut = {0},
     .static_current = 0U,
     .trace = 2U,
@@ -172,6 +172,7 @@ static const qps_map_t lif3_map = {
     .height = 1U,
     .width = 1U,
     .timesteps = 3U,
+    .rows = 1U,
     .format = QPS_MAP_SPIKES,
 };
 

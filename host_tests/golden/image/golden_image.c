@@ -4,12 +4,12 @@
  * Options: --name golden_image --timesteps 4 --weights-in c --input-bits 16
  *
  * Arena: bytes first ... last, stages that need it, contents
- *   188 ... 332, stages 0 to 1: pool1, [t][y][x] groups of 1 32-bit words, bit c % 32 of word c / 32 is channel c
- *   0 ... 52, stages 0 to 0: pool1/scratch, scratch
- *   332 ... 476, stages 1 to 2: lif2, [t][y][x] groups of 1 32-bit words, bit c % 32 of word c / 32 is channel c
- *   0 ... 188, stages 1 to 1: lif2/scratch, scratch
- *   160 ... 304, stages 2 to 3: lif3, [t][y][x] groups of 1 32-bit words, bit c % 32 of word c / 32 is channel c
- *   0 ... 160, stages 2 to 2: lif3/scratch, scratch
+ *   760 ... 796, stages 0 to 1: pool1, [t][y][x] groups of 1 bytes, bit c % 8 of byte c / 8 is channel c
+ *   0 ... 112, stages 0 to 0: pool1/scratch, scratch
+ *   796 ... 832, stages 1 to 2: lif2, [t][y][x] groups of 1 bytes, bit c % 8 of byte c / 8 is channel c
+ *   0 ... 760, stages 1 to 1: lif2/scratch, scratch
+ *   304 ... 448, stages 2 to 3: lif3, [t][y][x] groups of 1 32-bit words, bit c % 32 of word c / 32 is channel c
+ *   0 ... 304, stages 2 to 2: lif3/scratch, scratch
  *   0 ... 16, stages 3 to 3: logits/scratch, scratch
  */
 #include "golden_image.h"
@@ -23,20 +23,25 @@
 #include "runtime/qps_trace.h"
 #include "golden_image_internal.h"
 
-/* quiet, threshold and rest of every channel */
-static _Alignas(4) const int32_t lif1_neurons[18] = {
-    7635, 113095, -23089, 11365, 172891, 38508, -273, -11811, -123587, 8903, 135633, 33335, 8526,
-    128688, 12662, 1316, 15909, -61353,
+/* largest current without a spike, per channel */
+static _Alignas(4) const int32_t lif1_quiet[8] = {
+    7635, 11365, -273, 8903, 8526, 1316, 2147483647, 2147483647,
+};
+
+/* threshold and rest of every channel */
+static _Alignas(4) const int32_t lif1_neurons[12] = {
+    113095, -23089, 172891, 38508, -11811, -123587, 135633, 33335, 128688, 12662, 15909, -61353,
 };
 
 /* threshold and rest in the order of the sums, pair by pair */
-static _Alignas(4) const int16_t lif2_neurons[16] = {
-    -30, 971, -293, -34, 154, 208, -144, -171, 353, 219, -79, 5, 400, 0, -31, 0,
+static _Alignas(4) const uint16_t lif2_neurons[16] = {
+    32738U, 33739U, 32475U, 32734U, 32922U, 32976U, 32624U, 32597U, 33121U, 32987U, 32689U, 32773U,
+    33168U, 32768U, 32737U, 32768U,
 };
 
 /* threshold and rest in the order of the sums, pair by pair */
-static _Alignas(4) const int16_t lif3_neurons[8] = {
-    4, 4, 0, -1, 3, 5, -1, 0,
+static _Alignas(4) const uint16_t lif3_neurons[8] = {
+    32772U, 32772U, 32768U, 32767U, 32771U, 32773U, 32767U, 32768U,
 };
 
 /* scale of each class, 2^-16 */
@@ -51,17 +56,14 @@ static _Alignas(4) const int32_t logits_offset[4] = {
 
 /* lif1: certified; conv1: proven -128265 <= value <= 90525 */
 static const qps_image_t lif1_layer = {
-    .input = {.channels = 1U, .height = 6U, .width = 6U, .timesteps = 1U, .format = QPS_MAP_IMAGE_U8},
+    .input = {.channels = 1U, .height = 6U, .width = 6U, .timesteps = 1U, .rows = 6U, .format = QPS_MAP_IMAGE_U8},
     .window = {.kernel_height = 3U, .kernel_width = 3U, .stride_height = 1U, .stride_width = 1U, .padding_height = 1U, .padding_width = 1U, .dilation_height = 1U, .dilation_width = 1U},
+    .output = {.channels = 6U, .height = 3U, .width = 3U, .timesteps = 4U, .rows = 3U, .format = QPS_MAP_SPIKES8},
+    .tiles = {.height = 6U, .width = 6U, .pool_height = 2U, .pool_width = 2U, .trace = 0U},
     .codes = &golden_image_weights_conv1[0],
+    .quiet = lif1_quiet,
     .neurons = lif1_neurons,
-    .output = {.channels = 6U, .height = 3U, .width = 3U, .timesteps = 4U, .format = QPS_MAP_SPIKES},
-    .height = 6U,
-    .width = 6U,
     .row_bytes = 16U,
-    .trace = 0U,
-    .pool_height = 2U,
-    .pool_width = 2U,
     .multiplier = 1U,
     .zero_point = 128U,
     .decay_shift = 1U,
@@ -70,35 +72,29 @@ static const qps_image_t lif1_layer = {
 
 /* lif2: certified; conv2: proven -282 <= value <= 258 */
 static const qps_events_t lif2_layer = {
-    .input = {.channels = 6U, .height = 3U, .width = 3U, .timesteps = 4U, .format = QPS_MAP_SPIKES},
+    .input = {.channels = 6U, .height = 3U, .width = 3U, .timesteps = 4U, .rows = 3U, .format = QPS_MAP_SPIKES8},
     .window = {.kernel_height = 3U, .kernel_width = 3U, .stride_height = 1U, .stride_width = 1U, .padding_height = 1U, .padding_width = 1U, .dilation_height = 1U, .dilation_width = 1U},
-    .rows = {.codes = &golden_image_weights_conv2[0], .rows = 54U, .words = 1U, .bits = 4U},
-    .lif = {.narrow = lif2_neurons, .channels = 7U, .packed_limit = 136U, .event_cost = 120U, .decay_shift = 1U, .sum_shift = 4U},
-    .output = {.channels = 7U, .height = 3U, .width = 3U, .timesteps = 4U, .format = QPS_MAP_SPIKES},
-    .height = 3U,
-    .width = 3U,
-    .pool_height = 1U,
-    .pool_width = 1U,
-    .trace = 1U,
+    .output = {.channels = 7U, .height = 3U, .width = 3U, .timesteps = 4U, .rows = 3U, .format = QPS_MAP_SPIKES8},
+    .tiles = {.height = 3U, .width = 3U, .pool_height = 1U, .pool_width = 1U, .trace = 1U},
+    .rows = {.codes = &golden_image_weights_conv2[0], .rows = 54U, .bytes = 4U, .bits = 4U},
+    .lif = {.narrow = lif2_neurons, .channels = 7U, .packed_limit = 55U, .event_cost = 120U, .decay_shift = 1U, .sum_shift = 4U},
+    .slot = 59U,
 };
 
 /* lif3: certified; conv3: proven -9 <= value <= 12 */
 static const qps_events_t lif3_layer = {
-    .input = {.channels = 7U, .height = 3U, .width = 3U, .timesteps = 4U, .format = QPS_MAP_SPIKES},
+    .input = {.channels = 7U, .height = 3U, .width = 3U, .timesteps = 4U, .rows = 3U, .format = QPS_MAP_SPIKES8},
     .window = {.kernel_height = 1U, .kernel_width = 1U, .stride_height = 1U, .stride_width = 1U, .padding_height = 0U, .padding_width = 0U, .dilation_height = 1U, .dilation_width = 1U},
-    .rows = {.codes = &golden_image_weights_conv3[0], .rows = 7U, .words = 1U, .bits = 2U},
-    .lif = {.narrow = lif3_neurons, .channels = 4U, .packed_limit = 2731U, .event_cost = 6U, .decay_shift = 1U, .sum_shift = 2U},
-    .output = {.channels = 4U, .height = 3U, .width = 3U, .timesteps = 4U, .format = QPS_MAP_SPIKES},
-    .height = 3U,
-    .width = 3U,
-    .pool_height = 1U,
-    .pool_width = 1U,
-    .trace = 2U,
+    .output = {.channels = 4U, .height = 3U, .width = 3U, .timesteps = 4U, .rows = 3U, .format = QPS_MAP_SPIKES},
+    .tiles = {.height = 3U, .width = 3U, .pool_height = 1U, .pool_width = 1U, .trace = 2U},
+    .rows = {.codes = &golden_image_weights_conv3[0], .rows = 7U, .bytes = 1U, .bits = 2U},
+    .lif = {.narrow = lif3_neurons, .channels = 4U, .packed_limit = 8U, .event_cost = 6U, .decay_shift = 1U, .sum_shift = 2U},
+    .slot = 0U,
 };
 
 /* fc: proven -1205 <= value <= 1556 */
 static const qps_conv_t fc_conv = {
-    .input = {.channels = 4U, .height = 3U, .width = 3U, .timesteps = 4U, .format = QPS_MAP_SPIKES},
+    .input = {.channels = 4U, .height = 3U, .width = 3U, .timesteps = 4U, .rows = 3U, .format = QPS_MAP_SPIKES},
     .window = {.kernel_height = 3U, .kernel_width = 3U, .stride_height = 1U, .stride_width = 1U, .padding_height = 0U, .padding_width = 0U, .dilation_height = 1U, .dilation_width = 1U},
     .codes = &golden_image_weights_fc[0],
     .row_bytes = 4U,
@@ -134,16 +130,16 @@ qps_status_t golden_image_run(golden_image_t *net, const uint8_t *image, int32_t
     }
     /* 0: conv1 + lif1 + pool1 */
     qps_trace_stage(0U);
-    qps_image_run(&lif1_layer, input, &net->arena[47], (int32_t *)&net->arena[0]);
+    qps_image_run(&lif1_layer, input, &net->arena[190], (int32_t *)&net->arena[0]);
     /* 1: conv2 + lif2 */
     qps_trace_stage(1U);
-    qps_events_run(&lif2_layer, &net->arena[47], &net->arena[83], (int32_t *)&net->arena[0]);
+    qps_events_run(&lif2_layer, &net->arena[190], &net->arena[199], (int32_t *)&net->arena[0]);
     /* 2: conv3 + lif3 */
     qps_trace_stage(2U);
-    qps_events_run(&lif3_layer, &net->arena[83], &net->arena[40], (int32_t *)&net->arena[0]);
+    qps_events_run(&lif3_layer, &net->arena[199], &net->arena[76], (int32_t *)&net->arena[0]);
     /* 3: fc + logits */
     qps_trace_stage(3U);
-    qps_sum_readout_run(&logits_layer, &net->arena[40], logits, (int32_t *)&net->arena[0]);
+    qps_sum_readout_run(&logits_layer, &net->arena[76], logits, (int32_t *)&net->arena[0]);
     qps_trace_stage(4U);
     return QPS_OK;
 }

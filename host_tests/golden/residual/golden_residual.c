@@ -122,14 +122,14 @@ static _Alignas(4) const int32_t potential_offset[3] = {
 
 /* input normalization */
 static const qps_lookup_t input_table_layer = {
-    .input = {.channels = 2U, .height = 4U, .width = 4U, .timesteps = 1U, .format = QPS_MAP_IMAGE_U8},
-    .output = {.channels = 2U, .height = 4U, .width = 4U, .timesteps = 1U, .format = QPS_MAP_IMAGE_S16},
+    .input = {.channels = 2U, .height = 4U, .width = 4U, .timesteps = 1U, .rows = 4U, .format = QPS_MAP_IMAGE_U8},
+    .output = {.channels = 2U, .height = 4U, .width = 4U, .timesteps = 1U, .rows = 4U, .format = QPS_MAP_IMAGE_S16},
     .table = input_table_values,
 };
 
 /* stem: proven -22614314 <= value <= 24455875 */
 static const qps_conv_t stem_conv = {
-    .input = {.channels = 2U, .height = 4U, .width = 4U, .timesteps = 1U, .format = QPS_MAP_IMAGE_S16},
+    .input = {.channels = 2U, .height = 4U, .width = 4U, .timesteps = 1U, .rows = 4U, .format = QPS_MAP_IMAGE_S16},
     .window = {.kernel_height = 3U, .kernel_width = 3U, .stride_height = 1U, .stride_width = 1U, .padding_height = 1U, .padding_width = 1U, .dilation_height = 1U, .dilation_width = 1U},
     .codes = &golden_residual_weights_stem[0],
     .row_bytes = 4U,
@@ -145,7 +145,7 @@ static const qps_conv_t stem_conv = {
 static const qps_spiking_t stem_if_layer = {
     .source = {qps_conv_fill, &stem_conv},
     .neuron = {.threshold = stem_if_threshold, .rest = stem_if_rest, .drop = NULL, .bias = stem_if_bias, .gain = NULL, .decay_multiplier = 0, .decay_rounding = 0, .decay_shift = 0U, .fraction_bits = 2U, .reset = QPS_RESET_HARD},
-    .output = {.channels = 4U, .height = 4U, .width = 4U, .timesteps = 4U, .format = QPS_MAP_SPIKES},
+    .output = {.channels = 4U, .height = 4U, .width = 4U, .timesteps = 4U, .rows = 4U, .format = QPS_MAP_SPIKES},
     .shortcut = {0},
     .static_current = 1U,
     .trace = 0U,
@@ -153,15 +153,15 @@ static const qps_spiking_t stem_if_layer = {
 
 /* shortcut */
 static const qps_shortcut_t shortcut_shortcut = {
-    .input = {.channels = 4U, .height = 4U, .width = 4U, .timesteps = 4U, .format = QPS_MAP_SPIKES},
-    .output = {.channels = 6U, .height = 2U, .width = 2U, .timesteps = 4U, .format = QPS_MAP_SPIKES},
+    .input = {.channels = 4U, .height = 4U, .width = 4U, .timesteps = 4U, .rows = 4U, .format = QPS_MAP_SPIKES},
+    .output = {.channels = 6U, .height = 2U, .width = 2U, .timesteps = 4U, .rows = 2U, .format = QPS_MAP_SPIKES},
     .stride = 2U,
     .pad_before = 1U,
 };
 
 /* conv: proven -170 <= value <= 210 */
 static const qps_conv_t conv_conv = {
-    .input = {.channels = 4U, .height = 4U, .width = 4U, .timesteps = 4U, .format = QPS_MAP_SPIKES},
+    .input = {.channels = 4U, .height = 4U, .width = 4U, .timesteps = 4U, .rows = 4U, .format = QPS_MAP_SPIKES},
     .window = {.kernel_height = 3U, .kernel_width = 3U, .stride_height = 2U, .stride_width = 2U, .padding_height = 1U, .padding_width = 1U, .dilation_height = 1U, .dilation_width = 1U},
     .codes = &golden_residual_weights_conv[0],
     .row_bytes = 3U,
@@ -177,23 +177,23 @@ static const qps_conv_t conv_conv = {
 static const qps_spiking_t if_layer = {
     .source = {qps_conv_fill, &conv_conv},
     .neuron = {.threshold = if_threshold, .rest = if_rest, .drop = NULL, .bias = if_bias, .gain = if_gain, .decay_multiplier = 0, .decay_rounding = 0, .decay_shift = 0U, .fraction_bits = 3U, .reset = QPS_RESET_HARD},
-    .output = {.channels = 6U, .height = 2U, .width = 2U, .timesteps = 4U, .format = QPS_MAP_SPIKES},
-    .shortcut = {.channels = 6U, .height = 2U, .width = 2U, .timesteps = 4U, .format = QPS_MAP_SPIKES},
+    .output = {.channels = 6U, .height = 2U, .width = 2U, .timesteps = 4U, .rows = 2U, .format = QPS_MAP_SPIKES},
+    .shortcut = {.channels = 6U, .height = 2U, .width = 2U, .timesteps = 4U, .rows = 2U, .format = QPS_MAP_SPIKES},
     .static_current = 0U,
     .trace = 1U,
 };
 
 /* average: proven 0 <= value <= 4 */
 static const qps_pool_t average_pool = {
-    .input = {.channels = 6U, .height = 2U, .width = 2U, .timesteps = 4U, .format = QPS_MAP_SPIKES},
-    .output = {.channels = 6U, .height = 1U, .width = 1U, .timesteps = 4U, .format = QPS_MAP_COUNTS8},
+    .input = {.channels = 6U, .height = 2U, .width = 2U, .timesteps = 4U, .rows = 2U, .format = QPS_MAP_SPIKES},
+    .output = {.channels = 6U, .height = 1U, .width = 1U, .timesteps = 4U, .rows = 1U, .format = QPS_MAP_COUNTS8},
     .window = {.kernel_height = 2U, .kernel_width = 2U, .stride_height = 1U, .stride_width = 1U, .padding_height = 0U, .padding_width = 0U, .dilation_height = 1U, .dilation_width = 1U},
     .mode = QPS_POOL_SUM,
 };
 
 /* fc: proven -1696 <= value <= 988 */
 static const qps_conv_t fc_conv = {
-    .input = {.channels = 6U, .height = 1U, .width = 1U, .timesteps = 4U, .format = QPS_MAP_COUNTS8},
+    .input = {.channels = 6U, .height = 1U, .width = 1U, .timesteps = 4U, .rows = 1U, .format = QPS_MAP_COUNTS8},
     .window = {.kernel_height = 1U, .kernel_width = 1U, .stride_height = 1U, .stride_width = 1U, .padding_height = 0U, .padding_width = 0U, .dilation_height = 1U, .dilation_width = 1U},
     .codes = &golden_residual_weights_fc[0],
     .row_bytes = 3U,
