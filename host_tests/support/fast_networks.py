@@ -140,11 +140,8 @@ FAST_NETWORKS: Mapping[str, tuple[Callable[[], Tested], list[str]]] = {
     "columns": (columns, ["events"] * 3 + ["generic"] * 2),
     "windows": (windows, ["events"] * 4),
     "bytes": (image_of_bytes, ["image", "events", "events"]),
-<<<<<<< HEAD
     "bytes under large windows": (image_under_large_windows, ["image"]),
-=======
     "kept lists": (kept_lists, ["events"] * 4 + ["generic"] * 2),
->>>>>>> wt-mut
     "spikes in bytes": (spikes_in_bytes, ["image"] + ["events"] * 5),
 }
 
