@@ -1,6 +1,6 @@
 """The fast kernels on emulated cores: each core has code of its own for them, which the host's tests do not run.
 
-Cortex-M4 takes two neurons at once and widens lanes in one instruction, M55 has vectors, M0 sums word by word, M3
+Cortex-M4 takes two neurons at once and widens lanes in one instruction, M55 has vectors, M0 has registers for less, M3
 does none of that.
 """
 
@@ -73,14 +73,17 @@ MUTANTS = {
         *(DSP, "both ways", "qps_lif.c"),
         *("most < lif->packed_limit", "most < lif->packed_limit + 2U"),
     ),
-    "words of a row exchanged": (THUMB2, "additions", "qps_lanes.h", "ldrd %0, %1, %2", "ldrd %1, %0, %2"),
+    "85 events of 2 bits as 90": (DSP, "additions", "qps_blocks.c", "r1, #2 * 17 * 5", "r1, #2 * 18 * 5"),
+    "odd bytes left in the even ones of a word": (
+        *(THUMB2, "additions", "qps_blocks.c"),
+        *('" all ", " odd ", lsl #8', '" all ", " odd ", lsl #7'),
+    ),
+    "half of the upper product": (THUMB2, "bytes", "qps_image.c", '" high ", lsl #8', '" high ", lsl #7'),
     "spikes of the next channel": (THUMB2, "bytes", "qps_gather.c", "(base + 31U)", "(base + 32U)"),
-    "upper product of the lower code": (
-        THUMB1,
-        "bytes",
-        "qps_lanes.h",
-        "(codes >> 24) * value",
-        "(codes & 0xFFU) * value",
+    "upper code by one bit less": (THUMB1, "bytes", "qps_image.c", '"lsrs r7, r7, #24', '"lsrs r7, r7, #25'),
+    "one row more than lanes have room for": (
+        *(THUMB1, "additions", "qps_blocks_narrow.c"),
+        *("rows < QPS_NIBBLE_ROWS", "rows <= QPS_NIBBLE_ROWS"),
     ),
     "eight silent channels skipped as seven": (THUMB1, "windows", "qps_gather.c", "base += 8U;", "base += 7U;"),
     "three rounds of four": (M55, "additions", "qps_blocks_helium.c", '"movs r4, #4', '"movs r4, #3'),
@@ -99,6 +102,14 @@ MUTANTS = {
         *(M55, "columns", "qps_columns_helium.c"),
         *("#define QPS_LANES 4U", "#define QPS_LANES 5U"),
     ),
+    "upper codes of a pair halved": (
+        M55,
+        "bytes",
+        "qps_image_helium.c",
+        "vshr.u32 q2, q2, #24",
+        "vshr.u32 q2, q2, #25",
+    ),
+    "quiet of the lower half": (M55, "bytes", "qps_image_helium.c", "vldrwq_s32(quiet + 4)", "vldrwq_s32(quiet)"),
     "halves of signed numbers": (M55, "both ways", "qps_lif_helium.c", "vhadd.u16", "vhadd.s16"),
     "eight neurons, second step as the first": (
         *(M55, "both ways", "qps_lif_helium.c"),
