@@ -171,7 +171,9 @@ def test_no_floating_point_or_allocation_in_the_text(model: str, firmwares: dict
         assert re.findall(r"\b(?:float|double|malloc|calloc|alloca|printf|goto|setjmp)\b", text) == [], path.name
         assert re.findall(r"\b\d+\.\d|\b\d+[eE][-+]?\d", text) == [], path.name
         includes = re.findall(r"#include <(\S+)>", text)
-        assert set(includes) <= {"stddef.h", "stdint.h", "string.h"} | ({"arm_mve.h"} if "helium" in path.name else set()), path.name
+        assert set(includes) <= {"stddef.h", "stdint.h", "string.h"} | (
+            {"arm_mve.h"} if "helium" in path.name else set()
+        ), path.name
 
 
 @pytest.mark.slow
