@@ -142,18 +142,6 @@ static inline void qps_store_four(uint8_t *bytes, int aligned, uint32_t word)
     }
 }
 
-/* Two words that follow each other. */
-static inline void qps_load_words(const uint8_t *bytes, uint32_t *first, uint32_t *second)
-{
-#if defined(__GNUC__) && defined(__thumb2__)
-    typedef uint64_t __attribute__((may_alias)) qps_words_t;
-    __asm("ldrd %0, %1, %2" : "=r"(*first), "=r"(*second) : "o"(*(const qps_words_t *)(const void *)bytes));
-#else
-    *first = qps_load_word(bytes);
-    *second = qps_load_word(bytes + 4);
-#endif
-}
-
 /* Bytes 0 and 2 of a word as two 16-bit lanes. */
 static inline uint32_t qps_even_bytes(uint32_t word)
 {
