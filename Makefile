@@ -13,8 +13,8 @@ help: ## list these targets
 
 setup: .venv/.setup .venv/.setup-test ## make .venv and install what is missing, Debian packages included
 
-demo: .venv/.setup ## compile a shipped model to C, build it, and show that C and Python agree
-	$(BIN)/python examples/demo.py
+demo: .venv/.setup ## compile shipped models, and show that C and Python agree (MNIST=mnist.npz: where MNIST is)
+	$(BIN)/python examples/demo.py $(MNIST)
 
 test: setup ## run every test
 	$(PYTEST)

@@ -18,7 +18,7 @@ from qpsnn_codegen import nn
 
 NAME = "mnist_4bit_pruned.pt"
 LAYOUT = (12, "M", 28, "M", 40, "M")
-RATIOS = (0.33, 0.29, 0.0)
+RATIOS = (0.25, 0.29, 0.0)
 SEED = 0
 TRAINING = nn.TrainingOptions(
     epochs=5,
@@ -31,7 +31,7 @@ TRAINING = nn.TrainingOptions(
     spike_penalty=0.1,
     seed=SEED,
 )
-FINETUNING = replace(TRAINING, epochs=10, spike_penalty=0.5)
+FINETUNING = replace(TRAINING, epochs=15)
 SCORED_IMAGES = 256
 
 

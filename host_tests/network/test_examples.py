@@ -91,8 +91,8 @@ def evaluated(
     )
 
 
-def test_these_are_all_examples(examples: Path) -> None:
-    assert sorted(path.stem for path in examples.glob("*.pt")) == sorted(NAMES)
+def test_these_are_all_of_digits(examples: Path) -> None:
+    assert sorted(path.stem for path in examples.glob("digits_*.pt")) == sorted(NAMES)
 
 
 def test_every_spike_and_logit_of_c_is_the_references(evaluated: Evaluated) -> None:
