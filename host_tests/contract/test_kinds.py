@@ -153,11 +153,15 @@ def test_kernels_stay_within_their_buffers(name: str, cc: str) -> None:
 @pytest.mark.slow
 @pytest.mark.parametrize("name", EXAMPLES)
 def test_guards_notice_a_word_too_few(name: str) -> None:
-    """The test above can fail: each stage's scratch is used to its last word, each map to its last byte."""
+    """The test above can fail: each stage's scratch is used to its last word, each map to its last byte.
+
+    Lists of events that are kept have room for more than these inputs bring; ``test_event_kernels.py`` fills them.
+    """
     plan = spread(make_plan(integers(name), "net"))
+    lists = {f"{stage.node}/scratch" for stage in plan.stages if getattr(stage.kernel, "slot", 0) > 0}
     for index, buffer in enumerate(plan.buffers):
-        if buffer.over:
-            continue  # it lies in a larger one
+        if buffer.over or buffer.name in lists:
+            continue  # over: it lies in a larger one
         short = list(plan.buffers)
         short[index] = replace(buffer, size=buffer.size - 4)
         with pytest.raises(ToolchainError, match="use-after-poison"):
