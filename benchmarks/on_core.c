@@ -1,13 +1,15 @@
-/* Runs networks one after another, each on its inputs. After a byte has arrived, sends for each run the counter at the start
- * of every stage and at the end, then the logits, as little-endian words. Only the networks' own files have the trace hooks,
- * that of their stages: the kernels are those that ship. */
+/* Runs networks one after another, each on its inputs. After a byte has arrived, sends for each run the ticks of every stage,
+ * those of all its rows where stages take turns, then the logits, as little-endian words. Only the networks' own files have
+ * the trace hooks, that of their stages: the kernels are those that ship. */
 #include "qps_port.h"
 
 #define QPS_TRACE 1
 #include "../runtime/qps_trace.h"
 #include "on_core.h"
 
-static uint32_t times[ON_CORE_STAGES + 1U];
+static uint32_t
+    ticks[ON_CORE_STAGES + 1U]; /* of the stages; the last is of what comes before the first and after them */
+static uint32_t running;        /* the stage that is */
 static uint32_t arena[ON_CORE_ARENA_WORDS];
 static int32_t logits[ON_CORE_CLASSES];
 
@@ -18,25 +20,31 @@ static void send(uint32_t word)
     }
 }
 
-static void keep_time(void *context, uint32_t stage)
+static void add_time(void *context, uint32_t stage)
 {
-    ((uint32_t *)context)[stage] = qps_port_counter();
+    const uint32_t now = qps_port_counter();
+    const network_t *const network = context;
+    ticks[running] += now;
+    running = stage < network->stages ? stage : ON_CORE_STAGES;
+    ticks[running] -= now;
 }
 
 int main(void)
 {
-    static const qps_trace_sink_t sink = {.stage = keep_time, .context = times};
-    qps_trace_sink = &sink;
     while (qps_port_read() < 0) {
     }
     for (uint32_t n = 0U; n < sizeof networks / sizeof networks[0]; n++) {
         const network_t *const network = &networks[n];
         for (uint32_t i = 0U; i < network->inputs; i++) {
             const uint32_t *const input = network->data + (size_t)i * network->input_words;
+            const qps_trace_sink_t sink = {.stage = add_time, .context = (void *)(uintptr_t)network};
+            qps_trace_sink = &sink;
+            memset(ticks, 0, sizeof ticks);
+            running = ON_CORE_STAGES;
             qps_port_counter_start();
             QPS_ASSERT(network->run(arena, input, logits) == QPS_OK);
-            for (uint32_t stage = 0U; stage <= network->stages; stage++) {
-                send(times[stage]);
+            for (uint32_t stage = 0U; stage < network->stages; stage++) {
+                send(ticks[stage]);
             }
             for (uint32_t k = 0U; k < network->classes; k++) {
                 send((uint32_t)logits[k]);

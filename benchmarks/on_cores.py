@@ -108,7 +108,7 @@ def stage_instructions(core: str, jobs: Sequence[Job]) -> list[NDArray[np.float6
     plans = [make_plan(job.network, f"n{index}x") for index, job in enumerate(jobs)]
     runs = [
         np.concatenate(
-            [np.zeros((len(job.inputs), len(plan.stages) + 1)), run_reference(job.network, job.inputs).logits], 1
+            [np.zeros((len(job.inputs), len(plan.stages))), run_reference(job.network, job.inputs).logits], 1
         )
         for plan, job in zip(plans, jobs, strict=True)
     ]
@@ -122,10 +122,10 @@ def stage_instructions(core: str, jobs: Sequence[Job]) -> list[NDArray[np.float6
     results = []
     for plan, run in zip(plans, runs, strict=True):
         got, words = words[: run.size].reshape(run.shape), words[run.size :]
-        stages = len(plan.stages) + 1
+        stages = len(plan.stages)
         if not np.array_equal(got[:, stages:], run[:, stages:] % 2**32):
             raise AssertionError(f"{plan.name} has other logits on {core}")
-        results.append(np.diff(got[:, :stages], axis=1) * scale)
+        results.append(got[:, :stages] * scale)
     return results
 
 

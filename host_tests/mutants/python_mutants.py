@@ -156,9 +156,29 @@ EMITTER_MUTANTS: tuple[PythonMutant, ...] = (
     *_mutants(
         lanes,
         "pack_blocks",
-        ("rows by column first", ".transpose(2, 3, 1, 0)", ".transpose(3, 2, 1, 0)"),
-        ("blocks as single words", "// block * block", "* 0"),
-        ("codes of a word in the order of channels", "np.array(pairs)", "np.arange(per_word)"),
+        ("rows by row first", ".transpose(3, 2, 1, 0)", ".transpose(2, 3, 1, 0)"),
+        ("codes of a byte from the top", "(bits * np.arange(8 // bits))", "(bits * np.arange(8 // bits)[::-1])"),
+        (
+            "blocks one after another in a row",
+            "for start, size in _parts(width, bits)",
+            "for start, size in [(0, width)]",
+        ),
+    ),
+    *_mutants(
+        lanes,
+        "_parts",
+        ("blocks as single words", "left >= BLOCK_BYTES[bits]", "left >= 4 * width"),
+    ),
+    *_mutants(
+        lanes,
+        "_part_codes",
+        ("bytes of a word in their order", "((0, 2), (1, 3))", "((0, 1), (2, 3))"),
+        ("even and odd codes exchanged", "+ share\n", "+ (shares - 1 - share)\n"),
+        (
+            "words of a block one by one",
+            "for word in range(size // 4)\n        for share in range(shares)",
+            "for share in range(shares)\n        for word in range(size // 4)",
+        ),
     ),
     *_mutants(
         EventsKernel,
@@ -184,7 +204,7 @@ EMITTER_MUTANTS: tuple[PythonMutant, ...] = (
     *_mutants(
         ImageKernel,
         "_packed",
-        ("rows of an image by column first", ".transpose(2, 3, 1, 0)", ".transpose(3, 2, 1, 0)"),
+        ("rows of an image by column first", ".transpose(1, 2, 3, 0)", ".transpose(1, 3, 2, 0)"),
         ("second code too low", "<< np.uint32(24)", "<< np.uint32(23)"),
     ),
     *_mutants(

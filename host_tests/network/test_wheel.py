@@ -66,7 +66,8 @@ def test_wheel_holds_the_package_and_its_data(wheel: Path, checkout: Path) -> No
     with zipfile.ZipFile(wheel) as archive:
         inside = {name: archive.read(name) for name in archive.namelist() if ".dist-info/" not in name}
     expected = {"qpsnn_codegen/py.typed": b""}
-    for path in [*(checkout / "qpsnn_codegen").rglob("*.py"), checkout / "qpsnn_codegen" / "code_sizes.json"]:
+    package = checkout / "qpsnn_codegen"
+    for path in [*package.rglob("*.py"), package / "code_sizes.json", package / "kernel_costs.json"]:
         expected[str(path.relative_to(checkout))] = path.read_bytes()
     for folder in DATA_FOLDERS:
         for path in (checkout / folder).rglob("*"):

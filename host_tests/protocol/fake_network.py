@@ -23,6 +23,7 @@ class FakeNetwork:
     classes = 70
     timesteps = _TIMESTEPS
     stages = 35
+    turns = (*range(stages), 0)
     layers = len(_MAPS)
     sizes = (4, 100_000, 1234)
 

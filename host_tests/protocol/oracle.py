@@ -76,6 +76,8 @@ class Network(Protocol):
     classes: int
     timesteps: int
     stages: int
+    turns: tuple[int, ...]
+    """The stages in the order they run; one that runs row by row is named for every row."""
     layers: int
     sizes: tuple[int, int, int]
     """Bytes of arena, weights and constants."""
@@ -213,9 +215,10 @@ class Oracle:
             raise Refusal(wire.OUT_OF_RANGE)
         self._result(crc)
         operations = self._result(crc).operations
-        # Stage i lies between the readings i + 1 and i + 2 of the counter of host_port.c; then 0 runs once more.
-        ticks = [10 * (i + 2) for i in range(self.network.stages)]
-        ticks[0] += 10 * (self.network.stages + 2)
+        # Turn i lies between the readings i + 1 and i + 2 of the counter of host_port.c.
+        ticks = [0] * self.network.stages
+        for i, stage in enumerate(self.network.turns):
+            ticks[stage] = (ticks[stage] + 10 * (i + 2)) & 0xFFFFFFFF
         pairs = zip(ticks[first : first + 30], operations[first : first + 30], strict=True)
         return words(*(value for pair in pairs for value in pair))
 

@@ -31,6 +31,9 @@ class RealNetwork:
         self.classes = len(network.class_names)
         self.timesteps = network.timesteps
         self.stages = len(plan.stages)
+        self.turns = tuple(
+            group.first + turn for group in plan.groups for turn in group.order or range(len(group.stages))
+        )
         self.layers = len(network.spiking())
         self.sizes = (plan.arena_bytes, plan.weight_bytes, plan.constant_bytes)
         raw = [np.zeros_like(samples[0]), *samples]

@@ -104,7 +104,7 @@ MUTANTS = {
     ),
     "upper codes of a pair halved": (
         M55,
-        "bytes",
+        "bytes under large windows",
         "qps_image_helium.c",
         "vshr.u32 q2, q2, #24",
         "vshr.u32 q2, q2, #25",

@@ -17,6 +17,7 @@ from qpsnn_codegen.errors import InternalError, LoweringError, QpsnnError, Unsup
 from qpsnn_codegen.integer_network import IntegerNetwork, Integers, check_integer_network
 from qpsnn_codegen.kinds.conv import Conv, Grid, IntegerConv
 from qpsnn_codegen.kinds.neuron import Decay
+from qpsnn_codegen.kinds.wide_conv import WideConv
 from qpsnn_codegen.kinds.windows import Window
 from qpsnn_codegen.lowering import LoweringOptions, lower
 from qpsnn_codegen.network import Network, check_network
@@ -63,6 +64,13 @@ def lowered(name: str) -> IntegerNetwork:
     return lower(make(), options)
 
 
+def weights_of(conv: IntegerConv | WideConv) -> tuple[Integers, int, int, int]:
+    """Weights as numbers, groups, and how sums are rounded: what is added to them, and how far they are shifted."""
+    if isinstance(conv, WideConv):
+        return conv.levels.astype(np.int64), 1, conv.half, conv.shift
+    return conv.multiplier * conv.codes.astype(np.int64) - conv.zero_point, conv.groups, 0, 0
+
+
 @pytest.mark.parametrize("name", [*CASES, *MODELS])
 class TestRanges:
     def test_nothing_leaves_its_proven_range(self, name: str) -> None:
@@ -86,21 +94,19 @@ class TestRanges:
     def test_the_widest_inputs_reach_the_range(self, name: str) -> None:
         """The bounds of the first weights are tight: some input reaches each."""
         network = lowered(name)
-        conv = next((node for node in network.nodes if isinstance(node, IntegerConv)), None)
-        if conv is None:
-            pytest.skip("weights are 16 bits wide: their ranges have tests of their own")
+        conv = next(node for node in network.nodes if isinstance(node, (IntegerConv, WideConv)))
         types = network.types()
         source = types[conv.inputs[0]]
-        weights = conv.multiplier * conv.codes.astype(np.int64) - conv.zero_point
-        per_group = len(weights) // conv.groups
+        weights, groups, half, shift = weights_of(conv)
+        per_group = len(weights) // groups
         for o in range(len(weights)):
             first = o // per_group * weights.shape[1]
             low, high = (bound[first : first + weights.shape[1], None, None] for bound in (source.low, source.high))
             largest = np.maximum(weights[o] * low, weights[o] * high)
             smallest = np.minimum(weights[o] * low, weights[o] * high)
             # A tap that falls into padding contributes 0.
-            assert types[conv.name].high[o] == np.maximum(largest, 0).sum()
-            assert types[conv.name].low[o] == np.minimum(smallest, 0).sum()
+            assert types[conv.name].high[o] == (int(np.maximum(largest, 0).sum()) + half) >> shift
+            assert types[conv.name].low[o] == (int(np.minimum(smallest, 0).sum()) + half) >> shift
 
     def test_stored_values_fit_their_layout(self, name: str) -> None:
         network = lowered(name)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import pickle
 from pathlib import Path
 from typing import Any
@@ -11,14 +10,13 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+from host_tests.support.shared import shared_file
 from qpsnn_codegen import nn
 from qpsnn_codegen.errors import DataError
 from qpsnn_codegen.nn.datasets.dataset import hold_out
 from qpsnn_codegen.nn.datasets.events import Binning
 from qpsnn_codegen.nn.datasets.pickles import read_pickle
 from qpsnn_codegen.nn.training import fitted
-
-SHARED = Path(os.environ.get("QPSNN_DATA", "/work/shared/data"))
 
 
 def numbers(*shape: int, high: int = 256, seed: int = 0) -> NDArray[np.uint8]:
@@ -131,7 +129,7 @@ def test_a_pickle_of_python_2(tmp_path: Path) -> None:
 
 class Hostile:
     def __reduce__(self) -> tuple[Any, ...]:
-        return os.mkdir, ("hacked",)
+        return Path.mkdir, ("hacked",)
 
 
 @pytest.mark.parametrize(
@@ -282,9 +280,8 @@ def test_frames_that_would_not_fit_memory_are_refused(tmp_path: Path) -> None:
         nn.open_dataset(f"events:{tmp_path / 'a.npz'}?frames=4096&sensor=4096")
 
 
-@pytest.mark.skipif(not (SHARED / "nmnist_small.npz").is_file(), reason="needs N-MNIST recordings")
 def test_n_mnist_trains_a_network_of_spikes() -> None:
-    data = nn.open_dataset(f"events:{SHARED / 'nmnist_small.npz'}?frames=4&size=17&by=number")
+    data = nn.open_dataset(f"events:{shared_file('data/nmnist_small.npz')}?frames=4&size=17&by=number")
     assert data.train_images.shape == (1000, 4, 2, 17, 17)
     model = fitted(nn.build("cnn", layout=(6, "M", 8), input_shape=data.shape, timesteps=4, divisor=1.0), data)
     assert model.input_kind == "spikes"

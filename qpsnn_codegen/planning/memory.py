@@ -8,6 +8,8 @@ from dataclasses import dataclass, replace
 from qpsnn_codegen.errors import InternalError
 
 ALIGNMENT = 4
+_TRIES = 300
+"""Orders that are tried, so that a network of many layers is placed in under a second."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -50,16 +52,15 @@ def lower_bound(buffers: Sequence[Buffer]) -> int:
 
 
 def place(buffers: Sequence[Buffer]) -> tuple[Buffer, ...]:
-    """Give every buffer an offset: first fit in several orders, the smallest arena kept. Deterministic."""
-    orders: tuple[Callable[[Buffer], tuple[int, ...]], ...] = (
+    """Give every buffer an offset: first fit in several orders, and in orders near the best. Deterministic."""
+    keys: tuple[Callable[[Buffer], tuple[int, ...]], ...] = (
         lambda b: (-b.size, b.first),
         lambda b: (-(b.last - b.first), -b.size),
         lambda b: (b.first, -b.size),
         lambda b: (-b.size * (b.last - b.first + 1), b.first),
     )
-    layouts = [_first_fit(sorted(buffers, key=order)) for order in orders]
-    best = min(layouts, key=arena_size)
-    by_name = {buffer.name: buffer for buffer in best}
+    best = _first_fit(min((sorted(buffers, key=key) for key in keys), key=_fitted_size))
+    by_name = {buffer.name: buffer for buffer in _improved(best, lower_bound(buffers))}
     return tuple(by_name[buffer.name] for buffer in buffers)
 
 
@@ -80,6 +81,28 @@ def check_placement(buffers: Sequence[Buffer]) -> None:
             apart = left.offset + left.size <= right.offset or right.offset + right.size <= left.offset
             if left.meets(right) and not apart:
                 raise InternalError(f"buffer {left.name}", f"overlaps {right.name} while both are alive")
+
+
+def _improved(placed: tuple[Buffer, ...], bound: int) -> tuple[Buffer, ...]:
+    """Let single buffers go first, or earlier, as long as that makes the arena smaller."""
+    tries = _TRIES
+    moves = [(at, to) for at in range(1, len(placed)) for to in range(at)]
+    while arena_size(placed) > bound:
+        for at, to in moves:
+            tries -= 1
+            order = [*placed[:to], placed[at], *placed[to:at], *placed[at + 1 :]]
+            if tries < 0:
+                return placed
+            if _fitted_size(order) < arena_size(placed):
+                placed = _first_fit(order)
+                break
+        else:
+            return placed
+    return placed
+
+
+def _fitted_size(ordered: Sequence[Buffer]) -> int:
+    return arena_size(_first_fit(ordered))
 
 
 def _first_fit(ordered: Sequence[Buffer]) -> tuple[Buffer, ...]:

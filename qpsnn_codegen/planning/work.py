@@ -39,12 +39,21 @@ class Load:
     @property
     def events(self) -> float:
         """Inputs that are not zero, seen from all windows and timesteps."""
-        return float(np.arange(len(self.steps)) @ self.steps)
+        return self.events_below(len(self.steps))
+
+    def events_below(self, limit: int) -> float:
+        """The same of windows that hold fewer than ``limit``."""
+        steps = self.steps[:limit]
+        return float(np.arange(len(steps)) @ steps)
 
     @property
     def busy(self) -> float:
         """Pixels and timesteps with any event."""
         return float(self.steps[1:].sum())
+
+    def chunks(self, size: int) -> float:
+        """Parts of up to ``size`` events that the windows' events are cut into."""
+        return float(-(-np.arange(len(self.steps)) // size) @ self.steps)
 
     def peaks_below(self, limit: int) -> float:
         """Pixels none of whose timesteps holds ``limit`` events."""

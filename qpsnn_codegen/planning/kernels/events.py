@@ -21,7 +21,7 @@ from qpsnn_codegen.planning.kernels.lanes import (
     pack_blocks,
     row_bytes,
 )
-from qpsnn_codegen.planning.work import Work, lines_inside, taps_inside
+from qpsnn_codegen.planning.work import Load, Work, lines_inside, taps_inside
 
 if TYPE_CHECKING:
     from qpsnn_codegen.emit.c_model import CModel
@@ -36,6 +36,9 @@ _KEPT_COLUMNS = 8
 """``QPS_GATHER_COLUMNS``: of a kernel whose lists can be kept."""
 _WORD_EVENTS = 32
 """For which a list must have room before a word of spikes is read."""
+
+_CHUNKS = {2: (5, 85), 4: (17,), 8: ()}
+"""Rows that lanes have room for (``QPS_CRUMB_ROWS``, ``QPS_NIBBLE_ROWS``): after so many, sums are moved to wider ones."""
 
 _LARGEST_SUM = 2**16 - 1
 _MAX_ROWS = 2**16 - 1
@@ -136,25 +139,34 @@ class EventsKernel(LayerKernel):
         return 1 + int(np.count_nonzero(np.maximum(up, down) << (self.neuron.fraction_bits + 1) < NARROW_ZERO))
 
     def features(self, work: Work) -> dict[str, float]:
-        conv, load, timesteps = self.conv, work.loads[self.conv.name], self.candidate.timesteps
+        conv, timesteps = self.conv, self.candidate.timesteps
+        load = work.loads[conv.name].scaled(self._share)
         source = self.candidate.types[conv.inputs[0]].shape
-        # Lists that are kept grow by a column with each window.
-        listed = 1 / conv.window.kernel[1] if self.slot else 1.0
-        taps = float(taps_inside(conv.window, source).sum() * timesteps) * listed
+        listed = self._listed(load)
+        frames_listed = timesteps * self._share * listed
+        taps = float(taps_inside(conv.window, source).sum()) * frames_listed
         words = taps * -(-source[0] // GROUP)
         silence = 1 - listed * load.events / max(taps * source[0], 1.0)
         blocks, rest = divmod(row_bytes(self._channels, conv.bits), BLOCK_BYTES[conv.bits])
         columns, last = divmod(rest, 4)
         pixels = float(load.peaks.sum())
-        frames = float(load.steps.sum())
+        # Of the pixels that no event reaches, the first in a row stands for all.
+        quiet = max(float(load.peaks[0]) - conv.window.output_size(source[1:])[0], 0.0) if self.slot else 0.0
+        pixels -= quiet
+        frames = float(load.steps.sum()) - quiet * timesteps
         groups, single = divmod(self._channels, GROUP)
         whole_steps = timesteps == STEPS
-        packed = load.peaks_below(self.packed_limit) if whole_steps else 0.0
+        packed = load.peaks_below(self.packed_limit) - quiet if whole_steps and self.packed_limit else 0.0
+        sums = {
+            f"{what}, {conv.bits}-bit {unit}": times * count
+            for what, times in [("sums", load.busy), *((f"chunks of {n}", load.chunks(n)) for n in _CHUNKS[conv.bits])]
+            for unit, count in [("blocks", blocks), ("words", columns), (f"rest of {last} bytes", last > 0)]
+        }
         return {
             "stages": 1.0,
             "pixels": pixels,
             "frames": frames,
-            "columns listed": float(lines_inside(conv.window, source) * timesteps) * listed,
+            "columns listed": lines_inside(conv.window, source) * frames_listed,
             "taps": taps,
             "tap words": words,
             # If spikes come independently of each other.
@@ -163,17 +175,24 @@ class EventsKernel(LayerKernel):
             f"rows, {conv.bits}-bit blocks": load.events * blocks,
             f"rows, {conv.bits}-bit words": load.events * columns,
             f"rows, {conv.bits}-bit rest of {last} bytes": load.events * (last > 0),
-            f"sums, {conv.bits}-bit blocks": load.busy * blocks,
-            f"sums, {conv.bits}-bit words": load.busy * columns,
-            f"sums, {conv.bits}-bit rest": load.busy * last,
-            "sums cleared": float(load.steps[0]) * -(-self._channels // GROUP),
+            **sums,
+            "sums cleared": (float(load.steps[0]) - quiet * timesteps) * -(-self._channels // GROUP),
             "neuron groups, 16 bits": packed * groups,
             "neuron groups, 32 bits": (pixels - packed) * groups if whole_steps else 0.0,
             "neurons": pixels * (single if whole_steps else self._channels),
             "neuron steps": frames * (single if whole_steps else self._channels),
             "spike words": frames * -(-self._channels // GROUP),
-            "spikes": work.spikes[self.neuron.name],
+            "spikes": work.spikes[self.neuron.name] * self._share,
         }
+
+    def _listed(self, load: Load) -> float:
+        """Of the columns under all windows, those whose events are listed: one of a window, or all."""
+        if not self.slot:
+            return 1.0
+        # Where lists have no room they are made anew.
+        room = self.slot - _WORD_EVENTS + 1
+        anew = (load.events - load.events_below(room)) / max(load.events, 1.0)
+        return anew + (1 - anew) / self.conv.window.kernel[1]
 
     def describe(self, c: CModel) -> CLayer:
         conv, neuron = self.conv, self.neuron

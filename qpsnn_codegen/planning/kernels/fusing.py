@@ -60,6 +60,13 @@ class LayerKernel(Kernel):
         }
 
     @property
+    def _share(self) -> float:
+        """Of the layer's pixels, those whose spikes the pool reads: no others are computed."""
+        _, height, width = self.candidate.types[self.neuron.name].shape
+        tile = _tile_of(self.pool)
+        return (height // tile[0] * tile[0]) * (width // tile[1] * tile[1]) / (height * width)
+
+    @property
     def _channels(self) -> int:
         return len(self.conv.codes)
 

@@ -90,23 +90,23 @@ class ImageKernel(LayerKernel):
         return low
 
     def features(self, work: Work) -> dict[str, float]:
-        load = work.loads[self.conv.name]
+        load = work.loads[self.conv.name].scaled(self._share)
         source = self.candidate.types[self.conv.inputs[0]].shape
-        taps = int(taps_inside(self.conv.window, source).sum())
+        taps = float(taps_inside(self.conv.window, source).sum()) * self._share
         pixels = float(load.steps.sum())
         blocks = _filled(self._channels) // BLOCK
         return {
             "stages": 1.0,
             "pixels": pixels,
-            "lines": float(lines_inside(self.conv.window, source)),
-            "taps": float(taps),
-            "inputs": float(taps * source[0]),
+            "lines": lines_inside(self.conv.window, source) * self._share,
+            "taps": taps,
+            "inputs": taps * source[0],
             "events": load.events,
             "rows": load.events * blocks,
             "sums": pixels * blocks,
             "neurons": pixels * self._channels,
-            "neurons awake": work.awake[self.neuron.name],
-            "spikes": work.spikes[self.neuron.name],
+            "neurons awake": work.awake[self.neuron.name] * self._share,
+            "spikes": work.spikes[self.neuron.name] * self._share,
             "spike words": pixels * self.candidate.timesteps * -(-self._channels // 32),
         }
 
