@@ -38,7 +38,7 @@ _WORD_EVENTS = 32
 """For which a list must have room before a word of spikes is read."""
 
 _CHUNKS = {2: (5, 85), 4: (17,), 8: ()}
-"""Rows that lanes have room for (``QPS_CRUMB_ROWS``, ``QPS_NIBBLE_ROWS``): after so many, sums are moved to wider ones."""
+"""Rows that lanes have room for (``QPS_CRUMB_ROWS``, ``QPS_NIBBLE_ROWS``): then sums are moved to wider ones."""
 
 _LARGEST_SUM = 2**16 - 1
 _MAX_ROWS = 2**16 - 1
