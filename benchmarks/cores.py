@@ -11,8 +11,10 @@ import tempfile
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 # Run as a script, Python looks beside it only.
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
@@ -77,7 +79,7 @@ def measure(network: str, bits: int, mnist: str | None, cores: Iterable[str] = B
     )
     for core in cores:
         try:
-            instructions, flash, stack = _run(made, core, data)
+            instructions, flash, stack = run_on(core, made, data)
         except BoardError as error:
             print(f"{network}, {bits} bits, {core}: {error}", file=sys.stderr)
             continue
@@ -94,7 +96,7 @@ def measure(network: str, bits: int, mnist: str | None, cores: Iterable[str] = B
         )
 
 
-def _run(made: Compilation, core: str, data: np.ndarray) -> tuple[float, int, int]:
+def run_on(core: str, made: Compilation, data: NDArray[Any]) -> tuple[float, int, int]:
     """Instructions per image, bytes of flash, wherever a board keeps the weights, and bytes of stack."""
     board = core_board(core)
     with tempfile.TemporaryDirectory() as scratch:

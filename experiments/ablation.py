@@ -20,7 +20,7 @@ import torch
 # Run as a script, Python looks beside it only.
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from experiments.inputs import command, part
+from experiments.common import part, report
 from qpsnn_codegen import nn
 
 PRESET = "cifar10-vgg16-1.42M"
@@ -122,10 +122,7 @@ def main() -> None:
     results = [
         result for seed in arguments.seeds for gamma in GAMMAS for result in measure(data, gamma, seed, arguments)
     ]
-    text = [
-        "# Ablation",
-        "",
-        f"`{command(arguments.data)}`:",
+    lines = [
         f"{len(data.train_images):,} training images, {len(data.test_images):,} held-out ones;",
         f"VGG-16 of width {arguments.width:g}, {arguments.bits} bits, T = {arguments.timesteps},",
         f"{arguments.epochs} epochs (Adam, 2e-3); pruned as",
@@ -133,8 +130,7 @@ def main() -> None:
         "",
         *tables(results),
     ]
-    Path(__file__).with_suffix(".md").write_text("\n".join(text) + "\n")
-    print("\n".join(text))
+    report(Path(__file__).with_suffix(".md"), "Ablation", arguments.data, lines)
 
 
 if __name__ == "__main__":

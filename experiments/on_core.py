@@ -10,12 +10,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 import qpsnn_codegen
+from benchmarks.cores import run_on
+from benchmarks.on_cores import BOARDS
 from qpsnn_codegen import nn
-from qpsnn_codegen.device.folder import FirmwareFolder
-from qpsnn_codegen.device.session import run_firmware
-from qpsnn_codegen.toolchain.arm import build_firmware
 
-BOARD = "mps2-an386"
+CORE = "M4"
+BOARD = BOARDS[CORE]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -37,17 +37,11 @@ def on_core(model: nn.SpikingNetwork, calibration: NDArray[np.uint8], shown: NDA
     with tempfile.TemporaryDirectory() as scratch:
         nn.save(model, Path(scratch) / "model.pt")
         compilation = qpsnn_codegen.compile(Path(scratch) / "model.pt", name="net", calibration=calibration)
-        compilation.write(Path(scratch) / "firmware")
-        folder = FirmwareFolder.load(Path(scratch) / "firmware")
-        firmware = build_firmware(Path(scratch) / "firmware", BOARD, trace=False, build_dir=Path(scratch) / "build")
-        with run_firmware(folder, firmware) as session:
-            runs = [session.device.run(sample) for sample in folder.pack(shown)]
-            instructions = float(np.mean([run.ticks * session.scale.per_tick for run in runs]))
-    sizes = firmware.report["sizes"]
+    instructions, flash, stack = run_on(CORE, compilation, shown)
     return OnCore(
         operations=float(compilation.report["operations"]),
         dense=float(compilation.report["dense_slots"]),
         instructions=instructions,
-        flash=sizes["weights"] + sizes["constants"] + sizes["code"],
-        ram=compilation.plan.arena_bytes + max(run.stack_used for run in runs),
+        flash=flash,
+        ram=compilation.plan.arena_bytes + stack,
     )

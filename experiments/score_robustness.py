@@ -10,7 +10,6 @@ each two batches agree on.
 from __future__ import annotations
 
 import argparse
-import shlex
 import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -21,6 +20,10 @@ from typing import Literal, get_args
 import torch
 from torch import Tensor
 
+# Run as a script, Python looks beside it only.
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+
+from experiments.common import report
 from qpsnn_codegen import nn
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -97,19 +100,14 @@ def main() -> None:
         for name, path, data in networks
         for row in rows(name, nn.load(path), data, arguments.batches, arguments.images, arguments.seed)
     ]
-    words = [Path(word).name if word == str(arguments.mnist) else word for word in sys.argv[1:]]
-    text = [
-        "# Robustness of pruning scores over batches",
-        "",
-        f"`{shlex.join(['python', 'experiments/score_robustness.py', *words])}`:",
+    lines = [
         f"{arguments.batches} disjoint batches of {arguments.images} training images (seed {arguments.seed}), every",
         "pair of them; 4-bit networks that ship here, trained and unpruned. *Kept alike* is the share of the better",
         "half of the channels that both batches would keep.",
         "",
         *table(results),
     ]
-    Path(__file__).with_suffix(".md").write_text("\n".join(text) + "\n")
-    print("\n".join(text))
+    report(Path(__file__).with_suffix(".md"), "Robustness of pruning scores over batches", str(arguments.mnist), lines)
 
 
 if __name__ == "__main__":

@@ -8,7 +8,6 @@ Networks are trained, not pruned: all have the same shape, flash and RAM, and di
 from __future__ import annotations
 
 import argparse
-import shlex
 import sys
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,12 +18,12 @@ import torch
 # Run as a script, Python looks beside it only.
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
+from experiments.common import TIMESTEPS, report, small_network
 from experiments.on_core import BOARD, on_core
 from qpsnn_codegen import nn
 
 LAYOUT = "24,M,48,48,M"
 BITS = 4
-TIMESTEPS = 4
 CALIBRATION = 256
 MEASURED = 64
 """Held-out images whose instructions are counted; accuracy is that of all."""
@@ -53,17 +52,7 @@ def measure(data: nn.Dataset, penalty: float, seed: int, arguments: argparse.Nam
         spike_penalty=penalty,
         seed=seed,
     )
-    layout = [entry if entry == "M" else int(entry) for entry in arguments.layout.split(",")]
-    model = nn.build(
-        "cnn",
-        seed=seed,
-        layout=layout,
-        bits=BITS,
-        timesteps=TIMESTEPS,
-        input_shape=data.shape,
-        divisor=data.divisor,
-        class_names=data.class_names,
-    )
+    model = small_network(data, arguments.layout, BITS, seed)
     nn.train(model, data, options)
     core = on_core(model, data.train_images[:CALIBRATION], data.test_images[:MEASURED])
     result = Result(
@@ -121,19 +110,15 @@ def main() -> None:
     data = nn.open_dataset(arguments.data)
     results = [measure(data, penalty, seed, arguments) for penalty in arguments.penalties for seed in arguments.seeds]
     name = arguments.data.partition(":")[0]
-    command = shlex.join(["python", "experiments/spike_economy.py", *sys.argv[1:]]).replace(arguments.data, name)
-    text = [
-        "# Spike economy",
-        "",
-        f"`{command}`: {name}, {len(data.train_images):,} training and {len(data.test_images):,} held-out images;",
+    lines = [
+        f"{name}, {len(data.train_images):,} training and {len(data.test_images):,} held-out images;",
         f"layout {arguments.layout}, {BITS} bits, T = {TIMESTEPS}, {arguments.epochs} epochs, mean of",
         f"{len(arguments.seeds)} seeds. Operations per image on {CALIBRATION} training images; instructions per image",
         f"on {BOARD} (emulated Cortex-M4) over {MEASURED} held-out images.",
         "",
         *table(results),
     ]
-    arguments.out.write_text("\n".join(text) + "\n")
-    print("\n".join(text))
+    report(arguments.out, "Spike economy", arguments.data, lines)
 
 
 if __name__ == "__main__":

@@ -94,7 +94,7 @@ def main() -> None:
         f"from the published figure is {furthest:.4f} MB.",
         "",
         "*Flash here* is everything in the image but the trace hooks, for a Cortex-M4: weights with the first and last",
-        "layer at 8 bits and rows filled up to words, what is left of the batch-norms (two constants per channel),",
+        "layer at 8 bits and rows filled up to bytes, what is left of the batch-norms (two constants per channel),",
         "and the code of kernels, serial application and startup, in bytes. Weights are random; widths, and so sizes,",
         "are those of the pruned networks. Channels that never spike would be left out.",
         "",

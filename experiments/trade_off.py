@@ -19,11 +19,10 @@ import torch
 # Run as a script, Python looks beside it only.
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from experiments.inputs import command, part
+from experiments.common import TIMESTEPS, part, report, small_network
 from experiments.on_core import BOARD, OnCore, on_core
 from qpsnn_codegen import nn
 
-TIMESTEPS = 4
 SCORED = 256
 CALIBRATION = 256
 MEASURED = 32
@@ -58,16 +57,7 @@ def rows(data: nn.Dataset, bits: int, arguments: argparse.Namespace) -> Iterator
         seed=arguments.seed,
         **AUGMENTATION.get(arguments.data.partition(":")[0], {}),
     )
-    model = nn.build(
-        "cnn",
-        seed=arguments.seed,
-        layout=[entry if entry == "M" else int(entry) for entry in arguments.layout.split(",")],
-        bits=bits,
-        timesteps=TIMESTEPS,
-        input_shape=data.shape,
-        divisor=data.divisor,
-        class_names=data.class_names,
-    )
+    model = small_network(data, arguments.layout, bits, arguments.seed)
     nn.train(model, data, options)
     yield _row(model, data, bits, pruned=False)
     images = torch.from_numpy(data.train_images[:SCORED].copy())
@@ -119,10 +109,7 @@ def main() -> None:
     data = part(nn.open_dataset(arguments.data), arguments.images)
     results = [row for bits in (8, 4, 2) for row in rows(data, bits, arguments)]
     name = arguments.data.partition(":")[0]
-    text = [
-        f"# Trade-off on {name}",
-        "",
-        f"`{command(arguments.data)}`:",
+    lines = [
         f"{len(data.train_images):,} training images, {len(data.test_images):,} held-out ones; layout",
         f"{arguments.layout}, T = {TIMESTEPS}, seed {arguments.seed}, {arguments.epochs} epochs; then",
         f"{arguments.ratio:.0%} of the channels of each conv but the last removed by SVS,",
@@ -134,8 +121,7 @@ def main() -> None:
         "",
         *table(results),
     ]
-    Path(__file__).with_name(f"trade_off_{name}.md").write_text("\n".join(text) + "\n")
-    print("\n".join(text))
+    report(Path(__file__).with_name(f"trade_off_{name}.md"), f"Trade-off on {name}", arguments.data, lines)
 
 
 if __name__ == "__main__":
