@@ -108,7 +108,7 @@ FAST_MUTANTS: tuple[CMutant, ...] = (
         ("third byte of spikes left out", "if (count > 2U)", "if (count > 3U)"),
         ("third byte as the second", "(uint32_t)bytes[2] << 16;", "(uint32_t)bytes[1] << 16;"),
         ("row of the second word", "base += QPS_WORD_EVENTS;", "base += QPS_WORD_EVENTS - 1U;"),
-        ("second word the first", "qps_load_four(tap,", "qps_load_four(end - (pixel & ~UINT32_C(3)),"),
+        ("second word the first", "qps_load_four(tap,", "qps_load_four(end - words,"),
         ("last bytes left out", "qps_load_rest(tap, rest), base", "0U, base"),
         ("tap begins in the last bytes", "tap += rest;", "tap += 0U * rest;"),
         ("weights of the same tap", "rows--, row += taps->channels)", "rows--)"),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,6 +12,23 @@ from qpsnn_codegen.kinds.conv import Codes, Grid, lower_synapses
 from qpsnn_codegen.kinds.windows import Window
 from qpsnn_codegen.lowering import Draft, Signal
 from qpsnn_codegen.network import Floats, Node, Shape
+
+
+def linear_shape(node: Node, weights: NDArray[Any], shape: Shape) -> Shape:
+    """The shape of ``node``'s output with ``weights [O, I]``; raises if ``shape`` is not that of I features."""
+    outputs, features = weights.shape
+    if shape != (features, 1, 1):
+        raise node.refuse(
+            f"expects {features} features, gets {'x'.join(map(str, shape))}",
+            "flatten the map and check the sizes",
+        )
+    return outputs, 1, 1
+
+
+def linear_currents(values: Floats, weights: Floats, bias: Floats) -> Floats:
+    """``values [N, T, I, 1, 1]`` times ``weights [O, I]``, plus ``bias [O]``."""
+    features = values.reshape(*values.shape[:2], -1)
+    return np.asarray((features @ weights.T + bias)[..., None, None])
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -28,19 +45,10 @@ class Linear(Node):
     bias: NDArray[np.float64]
 
     def output_shape(self, *inputs: Shape) -> Shape:
-        (shape,) = inputs
-        features = self.codes.shape[1]
-        if shape != (features, 1, 1):
-            raise self.refuse(
-                f"expects {features} features, gets {'x'.join(map(str, shape))}",
-                "flatten the map and check the sizes",
-            )
-        return len(self.codes), 1, 1
+        return linear_shape(self, self.codes, *inputs)
 
     def execute(self, *inputs: Floats, timesteps: int) -> Floats:
-        features = inputs[0].reshape(*inputs[0].shape[:2], -1)
-        currents = features @ self.grid.values(self.codes).T + self.bias
-        return np.asarray(currents[..., None, None])
+        return linear_currents(inputs[0], self.grid.values(self.codes), self.bias)
 
     def lower(self, draft: Draft, *inputs: Signal) -> Signal:
         (signal,) = inputs

@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from qpsnn_codegen.kinds.conv import Grid, lower_synapses
+from qpsnn_codegen.kinds.linear import linear_currents, linear_shape
 from qpsnn_codegen.kinds.windows import Window, convolve, per_frame
 from qpsnn_codegen.lowering import Draft, LoweringOptions, Signal, fractions
 from qpsnn_codegen.network import Floats, Network, Node, Shape
@@ -61,18 +62,10 @@ class RealLinear(Node):
     bias: NDArray[np.float64]
 
     def output_shape(self, *inputs: Shape) -> Shape:
-        (shape,) = inputs
-        features = self.weights.shape[1]
-        if shape != (features, 1, 1):
-            raise self.refuse(
-                f"expects {features} features, gets {'x'.join(map(str, shape))}",
-                "flatten the map and check the sizes",
-            )
-        return len(self.weights), 1, 1
+        return linear_shape(self, self.weights, *inputs)
 
     def execute(self, *inputs: Floats, timesteps: int) -> Floats:
-        features = inputs[0].reshape(*inputs[0].shape[:2], -1)
-        return np.asarray((features @ self.weights.T + self.bias)[..., None, None])
+        return linear_currents(inputs[0], self.weights, self.bias)
 
     def lower(self, draft: Draft, *inputs: Signal) -> Signal:
         (signal,) = inputs
