@@ -20,7 +20,7 @@ import torch
 # Run as a script, Python looks beside it only.
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from experiments.common import part, report
+from experiments.common import add_states, part, report, state_of
 from qpsnn_codegen import nn
 
 PRESET = "cifar10-vgg16-1.42M"
@@ -50,8 +50,7 @@ def measure(data: nn.Dataset, gamma: str, seed: int, arguments: argparse.Namespa
     options = nn.TrainingOptions(epochs=arguments.epochs, batch=100, learning_rate=2e-3, crop=4, flip=True, seed=seed)
 
     def fit(model: nn.SpikingNetwork, chosen: nn.TrainingOptions, criterion: str | None) -> Result:
-        name = f"{gamma}_{criterion or 'whole'}_{seed}.state"
-        state = None if arguments.states is None else arguments.states / name
+        state = state_of(arguments.states, f"{gamma}_{criterion or 'whole'}_{seed}")
         nn.train(model, data, chosen, state=state, resume=True)
         result = Result(gamma=gamma, criterion=criterion, seed=seed, accuracy=nn.evaluate(model, data))
         print(result, file=sys.stderr, flush=True)
@@ -114,7 +113,7 @@ def main() -> None:
     parser.add_argument("--epochs", type=int, default=20)
     parser.add_argument("--finetune", type=int, default=10, help="epochs after pruning")
     parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
-    parser.add_argument("--states", type=Path, help="folder for the states a stopped run continues from")
+    add_states(parser)
     arguments = parser.parse_args()
     # More threads sum in another order, and training amplifies the last bit: other models would come out.
     torch.set_num_threads(1)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 import shlex
 import sys
 from collections.abc import Iterable
@@ -34,6 +35,16 @@ def small_network(data: nn.Dataset, layout: str, bits: int, seed: int) -> nn.Spi
         divisor=data.divisor,
         class_names=data.class_names,
     )
+
+
+def add_states(parser: argparse.ArgumentParser) -> None:
+    """The option ``--states`` of experiments that train for long."""
+    parser.add_argument("--states", type=Path, help="folder for the states a stopped run continues from")
+
+
+def state_of(folder: Path | None, name: str) -> Path | None:
+    """The file in it for one training run."""
+    return None if folder is None else folder / f"{name}.state"
 
 
 def report(path: Path, title: str, data: str, lines: Iterable[str]) -> None:

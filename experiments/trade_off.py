@@ -19,7 +19,7 @@ import torch
 # Run as a script, Python looks beside it only.
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from experiments.common import TIMESTEPS, part, report, small_network
+from experiments.common import TIMESTEPS, add_states, part, report, small_network, state_of
 from experiments.on_core import BOARD, OnCore, on_core
 from qpsnn_codegen import nn
 
@@ -58,11 +58,12 @@ def rows(data: nn.Dataset, bits: int, arguments: argparse.Namespace) -> Iterator
         **AUGMENTATION.get(arguments.data.partition(":")[0], {}),
     )
     model = small_network(data, arguments.layout, bits, arguments.seed)
-    nn.train(model, data, options)
+    states = [state_of(arguments.states, f"{bits}_{name}") for name in ("whole", "pruned")]
+    nn.train(model, data, options, state=states[0], resume=True)
     yield _row(model, data, bits, pruned=False)
     images = torch.from_numpy(data.train_images[:SCORED].copy())
     model, _ = nn.prune(model, images, arguments.ratio)
-    nn.train(model, data, options)
+    nn.train(model, data, options, state=states[1], resume=True)
     yield _row(model, data, bits, pruned=True)
 
 
@@ -103,6 +104,7 @@ def main() -> None:
     parser.add_argument("--ratio", type=float, default=0.5)
     parser.add_argument("--penalty", type=float, default=0.1, help="of spikes")
     parser.add_argument("--seed", type=int, default=0)
+    add_states(parser)
     arguments = parser.parse_args()
     # More threads sum in another order, and training amplifies the last bit: other models would come out.
     torch.set_num_threads(1)
