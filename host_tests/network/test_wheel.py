@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+import sysconfig
 import tarfile
 import venv
 import zipfile
@@ -53,9 +54,14 @@ def wheel(distributions: Path) -> Path:
 
 @pytest.fixture(scope="module")
 def installed(wheel: Path, checkout: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The command of the installed wheel."""
+    """The command of the installed wheel, whose dependencies are those that are installed here.
+
+    A path file shows them, but not the checkout: of what it names, the path files are not read.
+    """
     environment = tmp_path_factory.mktemp("installed") / "venv"
     venv.create(environment, with_pip=True)
+    (packages,) = environment.glob("lib/python*/site-packages")
+    (packages / "dependencies.pth").write_text(sysconfig.get_path("purelib") + "\n")
     pip: list[str | Path] = [environment / "bin" / "python", "-m", "pip"]
     run([*pip, "install", "--quiet", "--constraint", checkout / "constraints.txt", wheel], environment)
     run([*pip, "check"], environment)
