@@ -202,7 +202,7 @@ QPS_LOOP(qps_blocks_8)
 #define QPS_LOAD_CRUMBS(word0, word1)                                                                                  \
     "ldrh r4, [r1], #2\n\t"                                                                                            \
     "add r4, r0, r4, lsl #3\n\t"                                                                                       \
-    "ldrd " word0 ", " word1 ", [r4]\n\t"
+    "ldm r4, {" word0 ", " word1 "}\n\t"
 #define QPS_FIRST_CRUMBS                                                                                               \
     QPS_LOAD_CRUMBS("r6", "r12")                                                                                       \
     "and r7, r6, #0xCCCCCCCC\n\t"                                                                                      \

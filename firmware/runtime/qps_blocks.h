@@ -19,8 +19,12 @@ typedef struct {
     uint32_t count;         /* of blocks, at least one */
 } qps_blocks_t;
 
-/* Sums of block k are written to sums + k * QPS_GROUP_SUMS; two blocks of 8-bit codes make a group, and the second's sums are QPS_PAIRS / 2
- * behind the first one's. */
+/* Where the sums of block k are written, or those of the first word behind k blocks: two blocks of 8-bit codes make a group. */
+static inline uint32_t *qps_block_sums(uint32_t bits, uint32_t k, uint32_t *sums)
+{
+    return sums + (bits == 8U ? k / 2U * QPS_GROUP_SUMS + k % 2U * (QPS_PAIRS / 2U) : k * QPS_GROUP_SUMS);
+}
+
 #if QPS_BLOCKS || QPS_NARROW_BLOCKS
 void qps_blocks_2(const qps_blocks_t *blocks);
 void qps_blocks_4(const qps_blocks_t *blocks);

@@ -8,12 +8,6 @@ static inline uint32_t qps_least(uint32_t a, uint32_t b)
     return a < b ? a : b;
 }
 
-/* Where the sums of block k are, or of the first word behind k blocks. */
-static inline uint32_t *qps_block_sums(uint32_t bits, uint32_t k, uint32_t *sums)
-{
-    return sums + (bits == 8U ? k / 2U * QPS_GROUP_SUMS + k % 2U * (QPS_PAIRS / 2U) : k * QPS_GROUP_SUMS);
-}
-
 /* The end of the next chunk of events. */
 static inline const uint16_t *qps_chunk_end(const uint16_t *events, const uint16_t *end, uint32_t most)
 {
