@@ -52,7 +52,8 @@ static inline void qps_keep_sum(uint32_t pair, int first, uint32_t *sum)
 }
 
 /* A word of 4-bit lanes to four pairs of sums. */
-static inline void qps_spread_word(const qps_column_t *column, uint32_t all, uint32_t upper, int first, uint32_t *sums)
+QPS_ALONE static void qps_spread_word(const qps_column_t *column, uint32_t all, uint32_t upper, int first,
+                                      uint32_t *sums)
 {
     const uint32_t lower = all - (upper << 4);
     qps_keep_sum(qps_even_bytes(lower), first, sums);
@@ -62,8 +63,8 @@ static inline void qps_spread_word(const qps_column_t *column, uint32_t all, uin
 }
 
 /* Bytes of two words that remain of a row to pairs of sums, one of each. */
-static inline void qps_spread_rest(const qps_column_t *column, uint32_t word0, uint32_t word1, int first,
-                                   uint32_t *sums)
+QPS_ALONE static void qps_spread_rest(const qps_column_t *column, uint32_t word0, uint32_t word1, int first,
+                                      uint32_t *sums)
 {
     for (uint32_t bytes = column->bytes; bytes > 0U; bytes--, sums += column->spacing, word0 >>= 8, word1 >>= 8) {
         qps_keep_sum((word0 & 0xFFU) | (word1 & 0xFFU) << 16, first, sums);
