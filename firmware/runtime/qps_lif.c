@@ -106,9 +106,9 @@ QPS_ALONE static void qps_lif_four(const qps_lif_group_t *group)
     const uint32_t scale = UINT32_C(1) << lif->sum_shift;
     const uint32_t cost0 = group->cost[0], cost1 = group->cost[1], cost2 = group->cost[2], cost3 = group->cost[3];
     uint32_t word0 = 0U, word1 = 0U, word2 = 0U, word3 = 0U;
-    /* The lower halves of the pairs, then the upper ones: so bits come in the order of channels. */
-    for (uint32_t half = 0U; half < 2U; half++) {
-        const qps_half_t *sums = qps_lane_sums(group, half);
+    /* As below. */
+    for (uint32_t part = 0U; part < 2U; part++) {
+        const qps_half_t *sums = qps_lane_sums(group, part);
         uint32_t bit = UINT32_C(1) << QPS_PAIRS;
         uint32_t w, x, threshold, rest;
         word0 >>= QPS_PAIRS;
@@ -116,10 +116,10 @@ QPS_ALONE static void qps_lif_four(const qps_lif_group_t *group)
         word2 >>= QPS_PAIRS;
         word3 >>= QPS_PAIRS;
         if (lif->narrow != NULL) {
-            const uint16_t *constants = &lif->narrow[2U * group->lane + half];
+            const uint16_t *constants = &lif->narrow[2U * group->lane + part];
             QPS_LIF_LANES(QPS_LOAD_NARROW);
         } else {
-            const int32_t *constants = &lif->wide[2U * (group->lane + half)];
+            const int32_t *constants = &lif->wide[2U * (group->lane + part)];
             QPS_LIF_LANES(QPS_LOAD_WIDE);
         }
     }

@@ -176,7 +176,7 @@ static void qps_sum_blocks(uint32_t bits, const qps_blocks_t *blocks)
 {
     for (uint32_t k = 0U; k < blocks->count; k++) {
         uint32_t *sums = qps_block_sums(bits, k, blocks->sums);
-        const uint8_t *codes = blocks->codes + k * blocks->size;
+        const uint8_t *codes = blocks->codes + blocks->size * k;
         if (bits == 4U) {
             qps_block_4(codes, blocks->events, blocks->end, sums);
         } else if (bits == 2U) {
