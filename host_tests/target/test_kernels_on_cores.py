@@ -106,6 +106,7 @@ MUTANTS = {
         *('"movs r5, #192', '"movs r5, #0'),
     ),
     "eight silent channels skipped as seven": (THUMB1, "windows", "qps_gather.c", "base += 8U;", "base += 7U;"),
+    "a sum not cleared": (THUMB1, "additions", "qps_thumb.h", '"mov lr, r2', '"mov lr, lr'),
     "three rounds of four": (M55, "additions", "qps_blocks_helium.c", '"movs r4, #4', '"movs r4, #3'),
     "more rows than lanes have room for": (
         *(M55, "additions", "qps_blocks_helium.c"),
