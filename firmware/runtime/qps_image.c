@@ -1,4 +1,5 @@
 #include "qps_image_dense.h"
+#include "qps_thumb.h"
 #include "qps_trace.h"
 
 /* The pixels under the window that are not zero. */
@@ -47,6 +48,7 @@ static qps_image_list_t qps_list_pixels(const qps_image_t *layer, const uint8_t 
 #if !QPS_HELIUM
 /* The sums of QPS_IMAGE_BLOCK channels. */
 #if QPS_BLOCKS
+/* clang-format off */
 #define QPS_ADD_PIXEL                                                                                                  \
     "ldrd r4, r5, [r1], #8\n\t"                                                                                        \
     "cbz r5, 2f\n\t"                                                                                                   \
@@ -68,20 +70,23 @@ __attribute__((naked)) static void qps_sum_pixels(const uint8_t *codes __attribu
                                                   uint32_t *sums __attribute__((unused)))
 {
     __asm("push {r2, r4-r11, lr}\n\t"
-          "movs r2, #0\n\t"
-          "movs r3, #0\n\t"
-          "mov r8, r2\n\t"
-          "mov r9, r2\n\t"
-          "mov r10, r2\n\t"
-          "mov r11, r2\n\t"
-          "mov r12, r2\n\t"
-          "mov lr, r2\n"
-          "1:\n\t" QPS_ADD_PIXEL QPS_ADD_PIXEL QPS_ADD_PIXEL "b 1b\n"
+          QPS_CLEAR_SUMS
+          "1:\n\t"
+          QPS_ADD_PIXEL
+          QPS_ADD_PIXEL
+          QPS_ADD_PIXEL
+          "b 1b\n"
           "2:\n\t"
-          "ldr r4, [sp], #4\n\t" QPS_SPLIT_PAIR("r2", "r3") QPS_SPLIT_PAIR("r8", "r9") QPS_SPLIT_PAIR("r10", "r11")
-              QPS_SPLIT_PAIR("r12", "lr") "pop {r4-r11, pc}");
+          "ldr r4, [sp], #4\n\t"
+          QPS_SPLIT_PAIR("r2", "r3")
+          QPS_SPLIT_PAIR("r8", "r9")
+          QPS_SPLIT_PAIR("r10", "r11")
+          QPS_SPLIT_PAIR("r12", "lr")
+          "pop {r4-r11, pc}");
 }
+/* clang-format on */
 #elif QPS_NARROW_BLOCKS
+/* clang-format off */
 #define QPS_ADD_PAIR(offset, low, high)                                                                                \
     "ldr r7, [r5, #" offset "]\n\t"                                                                                    \
     "uxtb r4, r7\n\t"                                                                                                  \
@@ -97,42 +102,32 @@ __attribute__((naked, noinline)) static void qps_sum_pixels(const uint8_t *codes
 {
     __asm(".syntax unified\n\t"
           "push {r2, r4-r7, lr}\n\t"
+          QPS_PUSH_HIGH
+          QPS_CLEAR_SUMS
+          "b 2f\n"
+          "1:\n\t"
+          "add r5, r0\n\t"
+          QPS_ADD_PAIR("0", "r2", "r3")
+          QPS_ADD_PAIR("4", "r8", "r9")
+          QPS_ADD_PAIR("8", "r10", "r11")
+          QPS_ADD_PAIR("12", "r12", "lr")
+          "2:\n\t"
+          "ldmia r1!, {r5, r6}\n\t"
+          "cmp r6, #0\n\t"
+          "bne 1b\n\t"
+          "ldr r0, [sp, #16]\n\t"
           "mov r4, r8\n\t"
           "mov r5, r9\n\t"
           "mov r6, r10\n\t"
           "mov r7, r11\n\t"
-          "push {r4-r7}\n\t"
-          "movs r2, #0\n\t"
-          "movs r3, #0\n\t"
-          "mov r8, r2\n\t"
-          "mov r9, r2\n\t"
-          "mov r10, r2\n\t"
-          "mov r11, r2\n\t"
-          "mov r12, r2\n\t"
-          "mov lr, r2\n\t"
-          "b 2f\n"
-          "1:\n\t"
-          "add r5, r0\n\t" QPS_ADD_PAIR("0", "r2", "r3") QPS_ADD_PAIR("4", "r8", "r9") QPS_ADD_PAIR("8", "r10", "r11")
-              QPS_ADD_PAIR("12", "r12", "lr") "2:\n\t"
-                                              "ldmia r1!, {r5, r6}\n\t"
-                                              "cmp r6, #0\n\t"
-                                              "bne 1b\n\t"
-                                              "ldr r0, [sp, #16]\n\t"
-                                              "mov r4, r8\n\t"
-                                              "mov r5, r9\n\t"
-                                              "mov r6, r10\n\t"
-                                              "mov r7, r11\n\t"
-                                              "stmia r0!, {r2-r7}\n\t"
-                                              "mov r4, r12\n\t"
-                                              "mov r5, lr\n\t"
-                                              "stmia r0!, {r4, r5}\n\t"
-                                              "pop {r4-r7}\n\t"
-                                              "mov r8, r4\n\t"
-                                              "mov r9, r5\n\t"
-                                              "mov r10, r6\n\t"
-                                              "mov r11, r7\n\t"
-                                              "pop {r2, r4-r7, pc}");
+          "stmia r0!, {r2-r7}\n\t"
+          "mov r4, r12\n\t"
+          "mov r5, lr\n\t"
+          "stmia r0!, {r4, r5}\n\t"
+          QPS_POP_HIGH
+          "pop {r2, r4-r7, pc}");
 }
+/* clang-format on */
 #else
 static void qps_sum_pixels(const uint8_t *codes, const qps_image_event_t *event, uint32_t *sums)
 {

@@ -42,10 +42,7 @@ static inline uint32_t qps_load_column(const qps_column_t *column, uint32_t even
     if (column->bytes == 4U) {
         return qps_load_word(codes);
     }
-    uint32_t word = codes[0];
-    word |= column->bytes > 1U ? (uint32_t)codes[1] << 8 : 0U;
-    word |= column->bytes > 2U ? (uint32_t)codes[2] << 16 : 0U;
-    return word;
+    return qps_load_bytes(codes, column->bytes);
 #endif
 }
 
@@ -55,7 +52,8 @@ static inline void qps_keep_sum(uint32_t pair, int first, uint32_t *sum)
 }
 
 /* A word of 4-bit lanes to four pairs of sums. */
-static inline void qps_spread_word(const qps_column_t *column, uint32_t all, uint32_t upper, int first, uint32_t *sums)
+QPS_ALONE static void qps_spread_word(const qps_column_t *column, uint32_t all, uint32_t upper, int first,
+                                      uint32_t *sums)
 {
     const uint32_t lower = all - (upper << 4);
     qps_keep_sum(qps_even_bytes(lower), first, sums);
@@ -65,8 +63,8 @@ static inline void qps_spread_word(const qps_column_t *column, uint32_t all, uin
 }
 
 /* Bytes of two words that remain of a row to pairs of sums, one of each. */
-static inline void qps_spread_rest(const qps_column_t *column, uint32_t word0, uint32_t word1, int first,
-                                   uint32_t *sums)
+QPS_ALONE static void qps_spread_rest(const qps_column_t *column, uint32_t word0, uint32_t word1, int first,
+                                      uint32_t *sums)
 {
     for (uint32_t bytes = column->bytes; bytes > 0U; bytes--, sums += column->spacing, word0 >>= 8, word1 >>= 8) {
         qps_keep_sum((word0 & 0xFFU) | (word1 & 0xFFU) << 16, first, sums);
@@ -170,66 +168,88 @@ QPS_ALONE static void qps_sum_column(uint32_t bits, const qps_column_t *column, 
 }
 #endif
 
-#if QPS_BLOCKS || QPS_NARROW_BLOCKS
-static void qps_sum_block(uint32_t bits, const uint8_t *codes, const uint16_t *events, const uint16_t *end,
-                          uint32_t *sums)
+#if QPS_HELIUM
+void qps_block_2(const uint8_t *codes, const uint16_t *events, const uint16_t *end, uint32_t *sums);
+void qps_block_4(const uint8_t *codes, const uint16_t *events, const uint16_t *end, uint32_t *sums);
+void qps_block_8(const uint8_t *codes, const uint16_t *events, const uint16_t *end, uint32_t *sums);
+static void qps_sum_blocks(uint32_t bits, const qps_blocks_t *blocks)
+{
+    for (uint32_t k = 0U; k < blocks->count; k++) {
+        uint32_t *sums = qps_block_sums(bits, k, blocks->sums);
+        const uint8_t *codes = blocks->codes + blocks->size * k;
+        if (bits == 4U) {
+            qps_block_4(codes, blocks->events, blocks->end, sums);
+        } else if (bits == 2U) {
+            qps_block_2(codes, blocks->events, blocks->end, sums);
+        } else {
+            qps_block_8(codes, blocks->events, blocks->end, sums);
+        }
+    }
+}
+#elif QPS_BLOCKS || QPS_NARROW_BLOCKS
+static inline void qps_sum_blocks(uint32_t bits, const qps_blocks_t *blocks)
 {
     if (bits == 4U) {
-        qps_block_4(codes, events, end, sums);
+        qps_blocks_4(blocks);
     } else if (bits == 2U) {
-        qps_block_2(codes, events, end, sums);
+        qps_blocks_2(blocks);
     } else {
-        qps_block_8(codes, events, end, sums);
+        qps_blocks_8(blocks);
     }
 }
 #else
 /* Word by word. */
-static void qps_sum_block(uint32_t bits, const uint8_t *codes, const uint16_t *events, const uint16_t *end,
-                          uint32_t *sums)
+static void qps_sum_blocks(uint32_t bits, const qps_blocks_t *blocks)
 {
     const uint32_t stride = bits == 2U ? 8U : 16U;
-    qps_column_t column = {codes, stride, 4U, 4U};
-    for (uint32_t byte = 0U; byte < stride; byte += 4U, column.codes += 4, sums += bits == 2U ? 2 : 1) {
-        qps_sum_column(bits, &column, events, end, sums);
+    for (uint32_t k = 0U; k < blocks->count; k++) {
+        uint32_t *sums = qps_block_sums(bits, k, blocks->sums);
+        qps_column_t column = {blocks->codes + k * blocks->size, stride, 4U, 4U};
+        for (uint32_t byte = 0U; byte < stride; byte += 4U, column.codes += 4, sums += bits == 2U ? 2 : 1) {
+            qps_sum_column(bits, &column, blocks->events, blocks->end, sums);
+        }
     }
 }
 #endif
 
-void qps_rows_sum(const qps_rows_t *rows, const qps_list_t *list, uint32_t *sums)
+/* The words and bytes that remain of rows behind their blocks. */
+static void qps_sum_rest(const qps_rows_t *rows, const qps_list_t *list, uint32_t left, const uint8_t *codes,
+                         uint32_t *sums)
 {
     const uint32_t bits = rows->bits;
-    const uint32_t block_bytes = bits == 2U ? 8U : 16U;
-    const uint16_t *const events = list->events;
-    const uint16_t *const end = events + list->count;
-    const uint8_t *codes = rows->codes;
-    uint32_t left = rows->bytes;
-    if (events == end) {
-        qps_clear_sums(rows, sums);
-        return;
-    }
-    if (left >= block_bytes) {
-        const uint32_t size = rows->rows * block_bytes;
-        /* Where row 0 would be if the list's origin were row 0 of codes. */
-        const uint8_t *base = (const uint8_t *)((uintptr_t)codes - list->origin * block_bytes);
-        /* Two blocks of 8-bit codes make a group: steps from block to block take turns. */
-        uint32_t step = bits == 8U ? QPS_PAIRS / 2U : QPS_GROUP_SUMS;
-        const uint32_t turns = bits == 8U ? step ^ (QPS_GROUP_SUMS - step) : 0U;
-        do {
-            qps_sum_block(bits, base, events, end, sums);
-            base += size;
-            sums += step;
-            step ^= turns;
-            left -= block_bytes;
-        } while (left >= block_bytes);
-        codes = base + list->origin * block_bytes;
-    }
-    while (left > 0U) {
+    do {
         const uint32_t bytes = qps_least(left, 4U);
         const uint8_t *const base = (const uint8_t *)((uintptr_t)codes - list->origin * bytes);
         const qps_column_t column = {base, bytes, bytes, bits == 2U ? 2U : 1U};
-        qps_sum_column(bits, &column, events, end, sums);
+        qps_sum_column(bits, &column, list->events, list->events + list->count, sums);
         codes += rows->rows * bytes;
-        sums += 16U / bits;
+        sums += 2U * qps_rows_density(rows);
         left -= bytes;
+    } while (left > 0U);
+}
+
+void qps_rows_sum(const qps_rows_t *rows, const qps_list_t *list, uint32_t *sums)
+{
+    const uint32_t bits = rows->bits;
+    const uint32_t shift = bits == 2U ? 3U : 4U; /* of the bytes of a block */
+    const uint32_t left = rows->bytes & ((UINT32_C(1) << shift) - 1U);
+    qps_blocks_t blocks;
+    if (list->count == 0U) {
+        qps_clear_sums(rows, sums);
+        return;
+    }
+    /* Where row 0 would be if the list's origin were row 0 of codes. */
+    blocks.codes = (const uint8_t *)((uintptr_t)rows->codes - (list->origin << shift));
+    blocks.events = list->events;
+    blocks.end = list->events + list->count;
+    blocks.sums = sums;
+    blocks.size = (uint32_t)rows->rows << shift;
+    blocks.count = (uint32_t)rows->bytes >> shift;
+    if (blocks.count > 0U) {
+        qps_sum_blocks(bits, &blocks);
+    }
+    if (left > 0U) {
+        qps_sum_rest(rows, list, left, rows->codes + blocks.count * blocks.size,
+                     qps_block_sums(bits, blocks.count, sums));
     }
 }

@@ -73,7 +73,17 @@ MUTANTS = {
         *(DSP, "both ways", "qps_lif.c"),
         *("most < lif->packed_limit", "most < lif->packed_limit + 2U"),
     ),
-    "85 events of 2 bits as 90": (DSP, "additions", "qps_blocks.c", "r1, #2 * 17 * 5", "r1, #2 * 18 * 5"),
+    "85 events of 2 bits as 90": (DSP, "additions", "qps_blocks.c", '("17 * 5")', '("18 * 5")'),
+    "last rows with the sums of those before": (DSP, "additions", "qps_blocks.c", '"mov r12, r6', '"mov r12, r12'),
+    "next block's sums in this one's group": (DSP, "additions", "qps_blocks.c", '"add r1, #256', '"add r1, #64'),
+    "second group of 8 bits in the first": (DSP, "additions", "qps_blocks.c", '"eor r4, r4, #192', '"eor r4, r4, #0'),
+    "no chunk is added": (DSP, "additions", "qps_blocks.c", '"cbz r4, 5f', '"cbz r1, 5f'),
+    "spikes of another neuron": (THUMB2, "additions", "qps_lif.c", '"lsls %[bit], #1', '"lsls %[bit], #2'),
+    "no reset": (THUMB2, "additions", "qps_lif.c", '"mov %[w], %[rest]', '"mov %[w], %[w]'),
+    "sums of the second step at the third": (
+        *(THUMB2, "additions", "qps_lif.c"),
+        *('QPS_LIF_ONE("w", "2", "128")', 'QPS_LIF_ONE("w", "2", "64")'),
+    ),
     "odd bytes left in the even ones of a word": (
         *(THUMB2, "additions", "qps_blocks.c"),
         *('" all ", " odd ", lsl #8', '" all ", " odd ", lsl #7'),
@@ -83,9 +93,20 @@ MUTANTS = {
     "upper code by one bit less": (THUMB1, "bytes", "qps_image.c", '"lsrs r7, r7, #24', '"lsrs r7, r7, #25'),
     "one row more than lanes have room for": (
         *(THUMB1, "additions", "qps_blocks_narrow.c"),
-        *("? events + QPS_NIBBLE_ROWS :", "? events + QPS_NIBBLE_ROWS + 1 :"),
+        *('CHUNK("17") /*', 'CHUNK("18") /*'),
+    ),
+    "one of the last rows left out": (
+        *(THUMB1, "additions", "qps_blocks_narrow.c"),
+        *('"movs r2, #13\\n', '"movs r2, #26\\n'),
+    ),
+    "odd row twice": (THUMB1, "additions", "qps_blocks_narrow.c", '"bcc 1f', '"b 1f'),
+    "sums of a block never begin": (THUMB1, "additions", "qps_blocks_narrow.c", '"beq 5f', '"b 5f'),
+    "second group of bytes in the first": (
+        *(THUMB1, "additions", "qps_blocks_narrow.c"),
+        *('"movs r5, #192', '"movs r5, #0'),
     ),
     "eight silent channels skipped as seven": (THUMB1, "windows", "qps_gather.c", "base += 8U;", "base += 7U;"),
+    "a sum not cleared": (THUMB1, "additions", "qps_thumb.h", '"mov lr, r2', '"mov lr, lr'),
     "three rounds of four": (M55, "additions", "qps_blocks_helium.c", '"movs r4, #4', '"movs r4, #3'),
     "more rows than lanes have room for": (
         *(M55, "additions", "qps_blocks_helium.c"),
