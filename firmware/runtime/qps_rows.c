@@ -171,26 +171,54 @@ QPS_ALONE static void qps_sum_column(uint32_t bits, const qps_column_t *column, 
 #endif
 
 #if QPS_BLOCKS || QPS_NARROW_BLOCKS
-static void qps_sum_block(uint32_t bits, const uint8_t *codes, const uint16_t *events, const uint16_t *end,
-                          uint32_t *sums)
+#if !QPS_HELIUM
+void qps_blocks_2(const qps_blocks_t *blocks)
+{
+    for (uint32_t k = 0U; k < blocks->count; k++) {
+        qps_block_2(blocks->codes + k * blocks->size, blocks->events, blocks->end, blocks->sums + k * QPS_GROUP_SUMS);
+    }
+}
+void qps_blocks_4(const qps_blocks_t *blocks)
+{
+    for (uint32_t k = 0U; k < blocks->count; k++) {
+        qps_block_4(blocks->codes + k * blocks->size, blocks->events, blocks->end, blocks->sums + k * QPS_GROUP_SUMS);
+    }
+}
+void qps_blocks_8(const qps_blocks_t *blocks)
+{
+    for (uint32_t k = 0U; k < blocks->count; k++) {
+        qps_block_8(blocks->codes + k * blocks->size, blocks->events, blocks->end,
+                    blocks->sums + k / 2U * QPS_GROUP_SUMS + k % 2U * (QPS_PAIRS / 2U));
+    }
+}
+#endif
+
+static inline void qps_sum_blocks(uint32_t bits, const qps_blocks_t *blocks)
 {
     if (bits == 4U) {
-        qps_block_4(codes, events, end, sums);
+        qps_blocks_4(blocks);
     } else if (bits == 2U) {
-        qps_block_2(codes, events, end, sums);
+        qps_blocks_2(blocks);
     } else {
-        qps_block_8(codes, events, end, sums);
+        qps_blocks_8(blocks);
     }
 }
 #else
 /* Word by word. */
-static void qps_sum_block(uint32_t bits, const uint8_t *codes, const uint16_t *events, const uint16_t *end,
-                          uint32_t *sums)
+static void qps_sum_blocks(uint32_t bits, const qps_blocks_t *blocks)
 {
     const uint32_t stride = bits == 2U ? 8U : 16U;
-    qps_column_t column = {codes, stride, 4U, 4U};
-    for (uint32_t byte = 0U; byte < stride; byte += 4U, column.codes += 4, sums += bits == 2U ? 2 : 1) {
-        qps_sum_column(bits, &column, events, end, sums);
+    /* Two blocks of 8-bit codes make a group: steps from block to block take turns. */
+    uint32_t step = bits == 8U ? QPS_PAIRS / 2U : QPS_GROUP_SUMS;
+    const uint32_t turns = bits == 8U ? step ^ (QPS_GROUP_SUMS - step) : 0U;
+    const uint8_t *codes = blocks->codes;
+    uint32_t *sums = blocks->sums;
+    for (uint32_t count = blocks->count; count > 0U; count--, codes += blocks->size, sums += step, step ^= turns) {
+        uint32_t *pair = sums;
+        qps_column_t column = {codes, stride, 4U, 4U};
+        for (uint32_t byte = 0U; byte < stride; byte += 4U, column.codes += 4, pair += bits == 2U ? 2 : 1) {
+            qps_sum_column(bits, &column, blocks->events, blocks->end, pair);
+        }
     }
 }
 #endif
@@ -198,30 +226,25 @@ static void qps_sum_block(uint32_t bits, const uint8_t *codes, const uint16_t *e
 void qps_rows_sum(const qps_rows_t *rows, const qps_list_t *list, uint32_t *sums)
 {
     const uint32_t bits = rows->bits;
-    const uint32_t block_bytes = bits == 2U ? 8U : 16U;
     const uint16_t *const events = list->events;
     const uint16_t *const end = events + list->count;
+    const uint32_t shift = bits == 2U ? 3U : 4U; /* of a block's bytes */
+    const uint32_t blocks = rows->bytes >> shift;
     const uint8_t *codes = rows->codes;
     uint32_t left = rows->bytes;
     if (events == end) {
         qps_clear_sums(rows, sums);
         return;
     }
-    if (left >= block_bytes) {
-        const uint32_t size = rows->rows * block_bytes;
+    if (blocks > 0U) {
+        const uint32_t size = (uint32_t)rows->rows << shift;
         /* Where row 0 would be if the list's origin were row 0 of codes. */
-        const uint8_t *base = (const uint8_t *)((uintptr_t)codes - list->origin * block_bytes);
-        /* Two blocks of 8-bit codes make a group: steps from block to block take turns. */
-        uint32_t step = bits == 8U ? QPS_PAIRS / 2U : QPS_GROUP_SUMS;
-        const uint32_t turns = bits == 8U ? step ^ (QPS_GROUP_SUMS - step) : 0U;
-        do {
-            qps_sum_block(bits, base, events, end, sums);
-            base += size;
-            sums += step;
-            step ^= turns;
-            left -= block_bytes;
-        } while (left >= block_bytes);
-        codes = base + list->origin * block_bytes;
+        const qps_blocks_t all = {
+            (const uint8_t *)((uintptr_t)codes - (list->origin << shift)), events, end, sums, size, blocks};
+        qps_sum_blocks(bits, &all);
+        codes += blocks * size;
+        sums += bits == 8U ? blocks / 2U * QPS_GROUP_SUMS + blocks % 2U * (QPS_PAIRS / 2U) : blocks * QPS_GROUP_SUMS;
+        left -= blocks << shift;
     }
     while (left > 0U) {
         const uint32_t bytes = qps_least(left, 4U);
