@@ -34,11 +34,10 @@ _Static_assert(4U * QPS_GROUP_SUMS == 256U && 2U * QPS_PAIRS == 32U, "steps from
     "negs r2, r2\n\t"                                                                                                  \
     "sub r1, r10, r11, lsl #3\n\t"                                                                                     \
     "ubfx r2, r2, #1, #2\n\t"
-/* Addresses of the next four rows of 16 bytes, from r7 on, in r4 to r6 and r12. */
+/* Addresses of the next four rows of 16 bytes, from r7 on, in r4 to r6 and r12; q2: 16 in each lane. */
 #define QPS_ADDRESSES                                                                                                  \
     "vldrh.u32 q3, [r7], #8\n\t"                                                                                       \
-    "vshl.i32 q3, q3, #4\n\t"                                                                                          \
-    "vadd.i32 q3, q3, r0\n\t"                                                                                          \
+    "vmlas.u32 q3, q2, r0\n\t"                                                                                         \
     "vmov r4, r5, d6\n\t"                                                                                              \
     "vmov r6, r12, d7\n\t"
 /* lr rounds of four rows. From 1 on all are whole; the code before has addresses, and goes to one of 2 to 5. */
@@ -59,15 +58,15 @@ _Static_assert(4U * QPS_GROUP_SUMS == 256U && 2U * QPS_PAIRS == 32U, "steps from
 
 /* all += all bytes, upper += their upper halves. */
 #define QPS_ADD_NIBBLES(row, all, upper)                                                                               \
-    "vldrw.u32 q2, [" row "]\n\t"                                                                                      \
-    "vadd.i8 " all ", " all ", q2\n\t"                                                                                 \
-    "vshr.u8 q2, q2, #4\n\t"                                                                                           \
-    "vadd.i8 " upper ", " upper ", q2\n\t"
+    "vldrw.u32 q3, [" row "]\n\t"                                                                                      \
+    "vadd.i8 " all ", " all ", q3\n\t"                                                                                 \
+    "vshr.u8 q3, q3, #4\n\t"                                                                                           \
+    "vadd.i8 " upper ", " upper ", q3\n\t"
 #define QPS_ADD_BYTES(row, all, upper)                                                                                 \
-    "vldrw.u32 q2, [" row "]\n\t"                                                                                      \
-    "vadd.i16 " all ", " all ", q2\n\t"                                                                                \
-    "vshr.u16 q2, q2, #8\n\t"                                                                                          \
-    "vadd.i16 " upper ", " upper ", q2\n\t"
+    "vldrw.u32 q3, [" row "]\n\t"                                                                                      \
+    "vadd.i16 " all ", " all ", q3\n\t"                                                                                \
+    "vshr.u16 q3, q3, #8\n\t"                                                                                          \
+    "vadd.i16 " upper ", " upper ", q3\n\t"
 /* Sums of two lanes each, and of the odd ones: these are taken out of those. */
 #define QPS_LOWER(size, bits, all, upper)                                                                              \
     "mvn r4, #" bits "\n\t"                                                                                            \
@@ -85,6 +84,7 @@ QPS_LOOP(qps_blocks_4)
           "vpush {d8-d15}\n\t"
           QPS_TAKE_BLOCKS
           QPS_ROUNDS
+          "vmov.i32 q2, #16\n\t"
           "sub r11, #1\n\t"
           "and r11, r11, #3\n\t"
           "add r11, #1\n"
@@ -133,6 +133,7 @@ QPS_LOOP(qps_blocks_8)
     __asm("push {r4-r11, lr}\n\t"
           QPS_TAKE_BLOCKS
           QPS_ROUNDS
+          "vmov.i32 q2, #16\n\t"
           "movs r10, #" QPS_HALF_BYTES "\n"
           "6:\n\t"
           "mov r7, r1\n\t"
