@@ -12,12 +12,13 @@
 
 #if QPS_BLOCKS || QPS_NARROW_BLOCKS
 typedef struct {
-    const uint8_t *codes;   /* of the first block, moved back by the list's origin */
-    const uint16_t *events; /* at least one; up to 6 bytes before the first may be read, and count for nothing: memory must be there */
-    const uint16_t *end;    /* of the events */
-    uint32_t *sums;         /* of the first block's first pair, written */
-    uint32_t size;          /* bytes from block to block */
-    uint32_t count;         /* of blocks, at least one */
+    const uint8_t *codes; /* of the first block, moved back by the list's origin */
+    const uint16_t *
+        events; /* at least one; up to 6 bytes before the first may be read, and count for nothing: memory must be there */
+    const uint16_t *end; /* of the events */
+    uint32_t *sums;      /* of the first block's first pair, written */
+    uint32_t size;       /* bytes from block to block */
+    uint32_t count;      /* of blocks, at least one */
 } qps_blocks_t;
 
 /* Sums of block k go to sums + k * QPS_GROUP_SUMS; those of 8-bit codes, of which two blocks make a group, to

@@ -8,9 +8,15 @@ qps_line_t qps_begin_line(const qps_map_t *map, const qps_tiles_t *tiles, uint32
     const uint32_t bytes = qps_spike_bytes(map);
     const uint32_t row_bytes = map->width * bytes;
     const uint32_t py = y / tiles->pool_height;
-    qps_line_t line = {map,           NULL,           bytes,
-                       map->rows * row_bytes, y,      tiles->width,
-                       tiles->pool_width, tiles->trace, py * tiles->pool_height == y};
+    qps_line_t line = {map,
+                       NULL,
+                       bytes,
+                       map->rows * row_bytes,
+                       y,
+                       tiles->width,
+                       tiles->pool_width,
+                       tiles->trace,
+                       py * tiles->pool_height == y};
     if (py < map->height) {
         line.pixels = (uint8_t *)output + (size_t)(py % map->rows) * row_bytes;
     }
