@@ -3,6 +3,8 @@
  * Only adding rows is assembly; the sums of a chunk come back in memory. */
 #include "qps_blocks.h"
 
+#include "qps_thumb.h"
+
 #if QPS_NARROW_BLOCKS
 
 /* The sums of four words: of all lanes, and of the odd ones. */
@@ -18,6 +20,8 @@ typedef struct {
     "lsrs r7, r7, #" shift "\n\t"                                                                                      \
     "add " odd ", r7\n\t"
 
+/* clang-format off */
+
 /* r0: codes, r1: events, at least one, r2: their end, r3: where the sums go; first of all, there, the mask of odd lanes. */
 #define QPS_ADD_ROWS(name, shift)                                                                                      \
     __attribute__((naked, noinline)) static void name(                                                                 \
@@ -26,45 +30,35 @@ typedef struct {
     {                                                                                                                  \
         __asm(".syntax unified\n\t"                                                                                    \
               "push {r3-r7, lr}\n\t"                                                                                   \
-              "mov r4, r8\n\t"                                                                                         \
-              "mov r5, r9\n\t"                                                                                         \
-              "mov r6, r10\n\t"                                                                                        \
-              "mov r7, r11\n\t"                                                                                        \
-              "push {r4-r7}\n\t"                                                                                       \
+              QPS_PUSH_HIGH                                                                                            \
               "mov r4, r2\n\t"                                                                                         \
               "ldr r5, [r3]\n\t"                                                                                       \
-              "movs r2, #0\n\t"                                                                                        \
-              "movs r3, #0\n\t"                                                                                        \
-              "mov r8, r2\n\t"                                                                                         \
-              "mov r9, r2\n\t"                                                                                         \
-              "mov r10, r2\n\t"                                                                                        \
-              "mov r11, r2\n\t"                                                                                        \
-              "mov r12, r2\n\t"                                                                                        \
-              "mov lr, r2\n"                                                                                           \
+              QPS_CLEAR_SUMS                                                                                           \
               "1:\n\t"                                                                                                 \
               "ldrh r6, [r1]\n\t"                                                                                      \
               "adds r1, #2\n\t"                                                                                        \
               "lsls r6, r6, #4\n\t"                                                                                    \
-              "add r6, r0\n\t" QPS_ADD_WORD("0", shift, "r2", "r3") QPS_ADD_WORD("4", shift, "r8", "r9")               \
-                  QPS_ADD_WORD("8", shift, "r10", "r11")                                                               \
-                      QPS_ADD_WORD("12", shift, "r12", "lr") "cmp r1, r4\n\t"                                          \
-                                                             "bne 1b\n\t"                                              \
-                                                             "ldr r0, [sp, #16]\n\t"                                   \
-                                                             "mov r4, r8\n\t"                                          \
-                                                             "mov r5, r10\n\t"                                         \
-                                                             "mov r6, r12\n\t"                                         \
-                                                             "stmia r0!, {r2, r4, r5, r6}\n\t"                         \
-                                                             "mov r4, r9\n\t"                                          \
-                                                             "mov r5, r11\n\t"                                         \
-                                                             "mov r6, lr\n\t"                                          \
-                                                             "stmia r0!, {r3, r4, r5, r6}\n\t"                         \
-                                                             "pop {r4-r7}\n\t"                                         \
-                                                             "mov r8, r4\n\t"                                          \
-                                                             "mov r9, r5\n\t"                                          \
-                                                             "mov r10, r6\n\t"                                         \
-                                                             "mov r11, r7\n\t"                                         \
-                                                             "pop {r3-r7, pc}\n");                                     \
+              "add r6, r0\n\t"                                                                                         \
+              QPS_ADD_WORD("0", shift, "r2", "r3")                                                                     \
+              QPS_ADD_WORD("4", shift, "r8", "r9")                                                                     \
+              QPS_ADD_WORD("8", shift, "r10", "r11")                                                                   \
+              QPS_ADD_WORD("12", shift, "r12", "lr")                                                                   \
+              "cmp r1, r4\n\t"                                                                                         \
+              "bne 1b\n\t"                                                                                             \
+              "ldr r0, [sp, #16]\n\t"                                                                                  \
+              "mov r4, r8\n\t"                                                                                         \
+              "mov r5, r10\n\t"                                                                                        \
+              "mov r6, r12\n\t"                                                                                        \
+              "stmia r0!, {r2, r4, r5, r6}\n\t"                                                                        \
+              "mov r4, r9\n\t"                                                                                         \
+              "mov r5, r11\n\t"                                                                                        \
+              "mov r6, lr\n\t"                                                                                         \
+              "stmia r0!, {r3, r4, r5, r6}\n\t"                                                                        \
+              QPS_POP_HIGH                                                                                             \
+              "pop {r3-r7, pc}\n");                                                                                    \
     }
+
+/* clang-format on */
 
 QPS_ADD_ROWS(qps_add_nibble_rows, "4")
 QPS_ADD_ROWS(qps_add_byte_rows, "8")
@@ -79,7 +73,7 @@ static inline void qps_spread(const uint32_t *words, int first, uint32_t *sums)
     }
 }
 
-void qps_block_4(const uint8_t *codes, const uint16_t *events, const uint16_t *end, uint32_t *sums)
+static void qps_block_4(const uint8_t *codes, const uint16_t *events, const uint16_t *end, uint32_t *sums)
 {
     int first = 1;
     do {
@@ -97,7 +91,7 @@ void qps_block_4(const uint8_t *codes, const uint16_t *events, const uint16_t *e
     } while (events != end);
 }
 
-void qps_block_8(const uint8_t *codes, const uint16_t *events, const uint16_t *end, uint32_t *sums)
+static void qps_block_8(const uint8_t *codes, const uint16_t *events, const uint16_t *end, uint32_t *sums)
 {
     qps_narrow_block_t block;
     block.all[0] = UINT32_C(0xFF00FF00);
@@ -138,6 +132,15 @@ void qps_block_8(const uint8_t *codes, const uint16_t *events, const uint16_t *e
     "lsls r2, r7, #2\n\t"                                                                                              \
     "subs r6, r2\n\t"
 
+/* A byte in all bytes of a register; r2 is free. */
+#define QPS_MASK(mask, byte)                                                                                           \
+    "movs " mask ", #" byte "\n\t"                                                                                     \
+    "lsls r2, " mask ", #8\n\t"                                                                                        \
+    "orrs " mask ", r2\n\t"                                                                                            \
+    "lsls r2, " mask ", #16\n\t"                                                                                       \
+    "orrs " mask ", r2\n\t"
+
+/* clang-format off */
 /* Rows, QPS_CRUMB_ROWS or a multiple of them, added to a block. r0: codes, r1: events, r2: their end, r3: block. */
 __attribute__((naked, noinline)) static void qps_add_crumb_rows(const uint8_t *codes __attribute__((unused)),
                                                                 const uint16_t *events __attribute__((unused)),
@@ -146,41 +149,37 @@ __attribute__((naked, noinline)) static void qps_add_crumb_rows(const uint8_t *c
 {
     __asm(".syntax unified\n\t"
           "push {r4-r7, lr}\n\t"
-          "mov r4, r8\n\t"
-          "mov r5, r9\n\t"
-          "mov r6, r10\n\t"
-          "mov r7, r11\n\t"
-          "push {r4-r7}\n\t"
+          QPS_PUSH_HIGH
           "mov r10, r2\n\t"
           "mov r11, r3\n\t"
-          "movs r4, #0xCC\n\t"
-          "lsls r2, r4, #8\n\t"
-          "orrs r4, r2\n\t"
-          "lsls r2, r4, #16\n\t"
-          "orrs r4, r2\n\t"
-          "movs r5, #0xF0\n\t"
-          "lsls r2, r5, #8\n\t"
-          "orrs r5, r2\n\t"
-          "lsls r2, r5, #16\n\t"
-          "orrs r5, r2\n"
+          QPS_MASK("r4", "0xCC")
+          QPS_MASK("r5", "0xF0")
           "1:\n\t"
           "movs r6, #0\n\t"
           "movs r7, #0\n\t"
           "mov r8, r6\n\t"
-          "mov r9, r6\n\t" QPS_ADD_CRUMBS("0") QPS_ADD_CRUMBS("2") QPS_ADD_CRUMBS("4") QPS_ADD_CRUMBS("6")
-              QPS_ADD_CRUMBS("8") "mov r3, r11\n\t" QPS_EVEN_CRUMBS QPS_KEEP_NIBBLES("r6", "0", "16")
-                  QPS_KEEP_NIBBLES("r7", "4", "20") "mov r6, r8\n\t"
-                                                    "mov r7, r9\n\t" QPS_EVEN_CRUMBS QPS_KEEP_NIBBLES("r6", "8", "24")
-                                                        QPS_KEEP_NIBBLES("r7", "12", "28") "adds r1, #10\n\t"
-                                                                                           "cmp r1, r10\n\t"
-                                                                                           "bne 1b\n\t"
-                                                                                           "pop {r4-r7}\n\t"
-                                                                                           "mov r8, r4\n\t"
-                                                                                           "mov r9, r5\n\t"
-                                                                                           "mov r10, r6\n\t"
-                                                                                           "mov r11, r7\n\t"
-                                                                                           "pop {r4-r7, pc}");
+          "mov r9, r6\n\t"
+          QPS_ADD_CRUMBS("0")
+          QPS_ADD_CRUMBS("2")
+          QPS_ADD_CRUMBS("4")
+          QPS_ADD_CRUMBS("6")
+          QPS_ADD_CRUMBS("8")
+          "mov r3, r11\n\t"
+          QPS_EVEN_CRUMBS
+          QPS_KEEP_NIBBLES("r6", "0", "16")
+          QPS_KEEP_NIBBLES("r7", "4", "20")
+          "mov r6, r8\n\t"
+          "mov r7, r9\n\t"
+          QPS_EVEN_CRUMBS
+          QPS_KEEP_NIBBLES("r6", "8", "24")
+          QPS_KEEP_NIBBLES("r7", "12", "28")
+          "adds r1, #10\n\t"
+          "cmp r1, r10\n\t"
+          "bne 1b\n\t"
+          QPS_POP_HIGH
+          "pop {r4-r7, pc}");
 }
+/* clang-format on */
 
 /* The rows that are left, less than that. */
 static inline void qps_add_last_crumbs(const uint8_t *codes, const uint16_t *events, const uint16_t *end, uint32_t *all,
@@ -196,7 +195,7 @@ static inline void qps_add_last_crumbs(const uint8_t *codes, const uint16_t *eve
     qps_add_nibbles(upper, &all[1], &odd[1]);
 }
 
-void qps_block_2(const uint8_t *codes, const uint16_t *events, const uint16_t *end, uint32_t *sums)
+static void qps_block_2(const uint8_t *codes, const uint16_t *events, const uint16_t *end, uint32_t *sums)
 {
     int first = 1;
     do {
@@ -221,6 +220,38 @@ void qps_block_2(const uint8_t *codes, const uint16_t *events, const uint16_t *e
         events = last;
         first = 0;
     } while (events != end);
+}
+
+typedef void qps_block_sum_t(const uint8_t *codes, const uint16_t *events, const uint16_t *end, uint32_t *sums);
+
+static inline void qps_narrow_blocks(const qps_blocks_t *blocks, qps_block_sum_t *sum)
+{
+    const uint8_t *codes = blocks->codes;
+    uint32_t *sums = blocks->sums;
+    for (uint32_t left = blocks->count; left > 0U; left--) {
+        sum(codes, blocks->events, blocks->end, sums);
+        codes += blocks->size;
+        sums += QPS_GROUP_SUMS;
+    }
+}
+
+void qps_blocks_2(const qps_blocks_t *blocks)
+{
+    qps_narrow_blocks(blocks, qps_block_2);
+}
+
+void qps_blocks_4(const qps_blocks_t *blocks)
+{
+    qps_narrow_blocks(blocks, qps_block_4);
+}
+
+void qps_blocks_8(const qps_blocks_t *blocks)
+{
+    const uint8_t *codes = blocks->codes;
+    for (uint32_t k = 0U; k < blocks->count; k++) {
+        qps_block_8(codes, blocks->events, blocks->end, qps_block_sums(8U, k, blocks->sums));
+        codes += blocks->size;
+    }
 }
 
 #endif

@@ -133,6 +133,19 @@ static inline uint32_t qps_load_four(const uint8_t *bytes, int aligned)
     return word;
 }
 
+/* One to three bytes of a word; the others are 0. */
+static inline uint32_t qps_load_bytes(const uint8_t *bytes, uint32_t count)
+{
+    uint32_t word = bytes[0];
+    if (count > 1U) {
+        word |= (uint32_t)bytes[1] << 8;
+    }
+    if (count > 2U) {
+        word |= (uint32_t)bytes[2] << 16;
+    }
+    return word;
+}
+
 static inline void qps_store_four(uint8_t *bytes, int aligned, uint32_t word)
 {
     if (!QPS_UNALIGNED && aligned) {

@@ -51,8 +51,83 @@ QPS_ALONE static void qps_lif_any(const qps_lif_group_t *group, uint32_t first, 
 }
 
 #if !QPS_HELIUM
+#if QPS_BLOCKS
+/* clang-format off */
+
+/* One step of a neuron. Few spike: what these do is out of the way. */
+#define QPS_LIF_ONE(before, t, offset)                                                                                 \
+    "asr %[w], %[" before "], %[decay]\n\t"                                                                            \
+    "ldr %[x], %[cost" t "]\n\t"                                                                                       \
+    "subs %[w], %[x]\n\t"                                                                                              \
+    "ldrh %[x], [%[sums], #" offset "]\n\t"                                                                            \
+    "mla %[w], %[x], %[scale], %[w]\n\t"                                                                               \
+    "cmp %[w], %[threshold]\n\t"                                                                                       \
+    "bgt 2" t "f\n"                                                                                                    \
+    "1" t ":\n\t"
+#define QPS_LIF_SPIKE(t)                                                                                               \
+    "2" t ":\n\t"                                                                                                      \
+    "mov %[w], %[rest]\n\t"                                                                                            \
+    "orrs %[word" t "], %[bit]\n\t"                                                                                    \
+    "b 1" t "b\n"
+/* 16 neurons, every other one of a group; bit: of the first, 2^16. */
+#define QPS_LIF_LANES(LOAD)                                                                                            \
+    __asm volatile("1:\n\t" LOAD                                                                                       \
+                   QPS_LIF_ONE("rest", "0", "0")                                                                       \
+                   QPS_LIF_ONE("w", "1", "64")                                                                         \
+                   QPS_LIF_ONE("w", "2", "128")                                                                        \
+                   QPS_LIF_ONE("w", "3", "192")                                                                        \
+                   "adds %[sums], #4\n\t"                                                                              \
+                   "lsls %[bit], #1\n\t"                                                                               \
+                   "bcc 1b\n\t" /* until the last one's falls out */                                                   \
+                   "b 2f\n"                                                                                            \
+                   QPS_LIF_SPIKE("0")                                                                                  \
+                   QPS_LIF_SPIKE("1")                                                                                  \
+                   QPS_LIF_SPIKE("2")                                                                                  \
+                   QPS_LIF_SPIKE("3")                                                                                  \
+                   "2:"                                                                                                \
+                   : [constants] "+&r"(constants), [sums] "+&r"(sums), [bit] "+&r"(bit), [word0] "+&r"(word0),         \
+                     [word1] "+&r"(word1), [word2] "+&r"(word2), [word3] "+&r"(word3), [w] "=&r"(w), [x] "=&r"(x),     \
+                     [threshold] "=&r"(threshold), [rest] "=&r"(rest)                                                  \
+                   : [scale] "r"(scale), [decay] "r"(decay), [cost0] "m"(cost0), [cost1] "m"(cost1),                   \
+                     [cost2] "m"(cost2), [cost3] "m"(cost3)                                                            \
+                   : "cc", "memory")
+#define QPS_LOAD_NARROW                                                                                                \
+    "ldrh %[rest], [%[constants], #4]\n\t"                                                                             \
+    "ldrh %[threshold], [%[constants]], #8\n\t"
+#define QPS_LOAD_WIDE "ldrd %[threshold], %[rest], [%[constants]], #16\n\t"
+
+/* clang-format on */
+
 /* All four steps of a group, nothing carried: what most layers do. */
-static inline void qps_lif_four(const qps_lif_group_t *group, int narrow)
+QPS_ALONE static void qps_lif_four(const qps_lif_group_t *group)
+{
+    const qps_lif_t *const lif = group->lif;
+    const uint32_t decay = lif->decay_shift;
+    const uint32_t scale = UINT32_C(1) << lif->sum_shift;
+    const uint32_t cost0 = group->cost[0], cost1 = group->cost[1], cost2 = group->cost[2], cost3 = group->cost[3];
+    uint32_t word0 = 0U, word1 = 0U, word2 = 0U, word3 = 0U;
+    /* The lower halves of the pairs, then the upper ones: so bits come in the order of channels. */
+    for (uint32_t half = 0U; half < 2U; half++) {
+        const qps_half_t *sums = qps_lane_sums(group, half);
+        uint32_t bit = UINT32_C(1) << QPS_PAIRS;
+        uint32_t w, x, threshold, rest;
+        word0 >>= QPS_PAIRS;
+        word1 >>= QPS_PAIRS;
+        word2 >>= QPS_PAIRS;
+        word3 >>= QPS_PAIRS;
+        if (lif->narrow != NULL) {
+            const uint16_t *constants = &lif->narrow[2U * group->lane + half];
+            QPS_LIF_LANES(QPS_LOAD_NARROW);
+        } else {
+            const int32_t *constants = &lif->wide[2U * (group->lane + half)];
+            QPS_LIF_LANES(QPS_LOAD_WIDE);
+        }
+    }
+    qps_lif_store(group, word0, word1, word2, word3);
+}
+#else
+/* All four steps of a group, nothing carried: what most layers do. */
+static inline void qps_lif_four_lanes(const qps_lif_group_t *group, int narrow)
 {
     const qps_lif_t *const lif = group->lif;
     const uint32_t decay = lif->decay_shift;
@@ -91,6 +166,16 @@ static inline void qps_lif_four(const qps_lif_group_t *group, int narrow)
     }
     qps_lif_store(group, word0, word1, word2, word3);
 }
+
+static inline void qps_lif_four(const qps_lif_group_t *group)
+{
+    if (group->lif->narrow != NULL) {
+        qps_lif_four_lanes(group, 1);
+    } else {
+        qps_lif_four_lanes(group, 0);
+    }
+}
+#endif
 
 #if QPS_DSP
 /* One step of a pair of neurons; all values are pairs of 16 bits, QPS_NARROW_ZERO added. */
@@ -144,11 +229,7 @@ static void qps_lif_whole(qps_lif_group_t *group, uint32_t groups, int packed)
 #endif
     (void)packed;
     for (; groups > 0U; groups--, qps_lif_next(group)) {
-        if (group->lif->narrow != NULL) {
-            qps_lif_four(group, 1);
-        } else {
-            qps_lif_four(group, 0);
-        }
+        qps_lif_four(group);
     }
 }
 #endif

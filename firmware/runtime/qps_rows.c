@@ -42,10 +42,7 @@ static inline uint32_t qps_load_column(const qps_column_t *column, uint32_t even
     if (column->bytes == 4U) {
         return qps_load_word(codes);
     }
-    uint32_t word = codes[0];
-    word |= column->bytes > 1U ? (uint32_t)codes[1] << 8 : 0U;
-    word |= column->bytes > 2U ? (uint32_t)codes[2] << 16 : 0U;
-    return word;
+    return qps_load_bytes(codes, column->bytes);
 #endif
 }
 
@@ -171,28 +168,6 @@ QPS_ALONE static void qps_sum_column(uint32_t bits, const qps_column_t *column, 
 #endif
 
 #if QPS_BLOCKS || QPS_NARROW_BLOCKS
-#if !QPS_HELIUM
-void qps_blocks_2(const qps_blocks_t *blocks)
-{
-    for (uint32_t k = 0U; k < blocks->count; k++) {
-        qps_block_2(blocks->codes + k * blocks->size, blocks->events, blocks->end, blocks->sums + k * QPS_GROUP_SUMS);
-    }
-}
-void qps_blocks_4(const qps_blocks_t *blocks)
-{
-    for (uint32_t k = 0U; k < blocks->count; k++) {
-        qps_block_4(blocks->codes + k * blocks->size, blocks->events, blocks->end, blocks->sums + k * QPS_GROUP_SUMS);
-    }
-}
-void qps_blocks_8(const qps_blocks_t *blocks)
-{
-    for (uint32_t k = 0U; k < blocks->count; k++) {
-        qps_block_8(blocks->codes + k * blocks->size, blocks->events, blocks->end,
-                    blocks->sums + k / 2U * QPS_GROUP_SUMS + k % 2U * (QPS_PAIRS / 2U));
-    }
-}
-#endif
-
 static inline void qps_sum_blocks(uint32_t bits, const qps_blocks_t *blocks)
 {
     if (bits == 4U) {
@@ -208,51 +183,54 @@ static inline void qps_sum_blocks(uint32_t bits, const qps_blocks_t *blocks)
 static void qps_sum_blocks(uint32_t bits, const qps_blocks_t *blocks)
 {
     const uint32_t stride = bits == 2U ? 8U : 16U;
-    /* Two blocks of 8-bit codes make a group: steps from block to block take turns. */
-    uint32_t step = bits == 8U ? QPS_PAIRS / 2U : QPS_GROUP_SUMS;
-    const uint32_t turns = bits == 8U ? step ^ (QPS_GROUP_SUMS - step) : 0U;
-    const uint8_t *codes = blocks->codes;
-    uint32_t *sums = blocks->sums;
-    for (uint32_t count = blocks->count; count > 0U; count--, codes += blocks->size, sums += step, step ^= turns) {
-        uint32_t *pair = sums;
-        qps_column_t column = {codes, stride, 4U, 4U};
-        for (uint32_t byte = 0U; byte < stride; byte += 4U, column.codes += 4, pair += bits == 2U ? 2 : 1) {
-            qps_sum_column(bits, &column, blocks->events, blocks->end, pair);
+    for (uint32_t k = 0U; k < blocks->count; k++) {
+        uint32_t *sums = qps_block_sums(bits, k, blocks->sums);
+        qps_column_t column = {blocks->codes + k * blocks->size, stride, 4U, 4U};
+        for (uint32_t byte = 0U; byte < stride; byte += 4U, column.codes += 4, sums += bits == 2U ? 2 : 1) {
+            qps_sum_column(bits, &column, blocks->events, blocks->end, sums);
         }
     }
 }
 #endif
 
-void qps_rows_sum(const qps_rows_t *rows, const qps_list_t *list, uint32_t *sums)
+/* The words and bytes that remain of rows behind their blocks. */
+static void qps_sum_rest(const qps_rows_t *rows, const qps_list_t *list, uint32_t left, const uint8_t *codes,
+                         uint32_t *sums)
 {
     const uint32_t bits = rows->bits;
-    const uint16_t *const events = list->events;
-    const uint16_t *const end = events + list->count;
-    const uint32_t shift = bits == 2U ? 3U : 4U; /* of a block's bytes */
-    const uint32_t blocks = rows->bytes >> shift;
-    const uint8_t *codes = rows->codes;
-    uint32_t left = rows->bytes;
-    if (events == end) {
-        qps_clear_sums(rows, sums);
-        return;
-    }
-    if (blocks > 0U) {
-        const uint32_t size = (uint32_t)rows->rows << shift;
-        /* Where row 0 would be if the list's origin were row 0 of codes. */
-        const qps_blocks_t all = {
-            (const uint8_t *)((uintptr_t)codes - (list->origin << shift)), events, end, sums, size, blocks};
-        qps_sum_blocks(bits, &all);
-        codes += blocks * size;
-        sums += bits == 8U ? blocks / 2U * QPS_GROUP_SUMS + blocks % 2U * (QPS_PAIRS / 2U) : blocks * QPS_GROUP_SUMS;
-        left -= blocks << shift;
-    }
-    while (left > 0U) {
+    do {
         const uint32_t bytes = qps_least(left, 4U);
         const uint8_t *const base = (const uint8_t *)((uintptr_t)codes - list->origin * bytes);
         const qps_column_t column = {base, bytes, bytes, bits == 2U ? 2U : 1U};
-        qps_sum_column(bits, &column, events, end, sums);
+        qps_sum_column(bits, &column, list->events, list->events + list->count, sums);
         codes += rows->rows * bytes;
-        sums += 16U / bits;
+        sums += 2U * qps_rows_density(rows);
         left -= bytes;
+    } while (left > 0U);
+}
+
+void qps_rows_sum(const qps_rows_t *rows, const qps_list_t *list, uint32_t *sums)
+{
+    const uint32_t bits = rows->bits;
+    const uint32_t shift = bits == 2U ? 3U : 4U; /* of the bytes of a block */
+    const uint32_t left = rows->bytes & ((UINT32_C(1) << shift) - 1U);
+    qps_blocks_t blocks;
+    if (list->count == 0U) {
+        qps_clear_sums(rows, sums);
+        return;
+    }
+    /* Where row 0 would be if the list's origin were row 0 of codes. */
+    blocks.codes = (const uint8_t *)((uintptr_t)rows->codes - (list->origin << shift));
+    blocks.events = list->events;
+    blocks.end = list->events + list->count;
+    blocks.sums = sums;
+    blocks.size = (uint32_t)rows->rows << shift;
+    blocks.count = (uint32_t)rows->bytes >> shift;
+    if (blocks.count > 0U) {
+        qps_sum_blocks(bits, &blocks);
+    }
+    if (left > 0U) {
+        qps_sum_rest(rows, list, left, rows->codes + blocks.count * blocks.size,
+                     qps_block_sums(bits, blocks.count, sums));
     }
 }

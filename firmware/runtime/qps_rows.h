@@ -32,10 +32,16 @@ typedef struct {
     uint8_t bits;         /* 2, 4 or 8 */
 } qps_rows_t;
 
+/* Codes of a byte, 8 / bits: some cores cannot divide. */
+static inline uint32_t qps_rows_density(const qps_rows_t *rows)
+{
+    return rows->bits == 8U ? 1U : rows->bits == 4U ? 2U : 4U;
+}
+
 /* Groups of sums of a row set. */
 static inline uint32_t qps_rows_groups(const qps_rows_t *rows)
 {
-    return (rows->bytes * 8U / rows->bits + 31U) / 32U;
+    return (rows->bytes * qps_rows_density(rows) + 31U) / 32U;
 }
 
 /* Events: each is a row, with origin added. */
