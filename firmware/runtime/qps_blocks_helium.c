@@ -67,10 +67,22 @@ _Static_assert(4U * QPS_GROUP_SUMS == 256U && 2U * QPS_PAIRS == 32U, "steps from
     "vadd.i16 " all ", " all ", q3\n\t"                                                                                \
     "vshr.u16 q3, q3, #8\n\t"                                                                                          \
     "vadd.i16 " upper ", " upper ", q3\n\t"
-/* Sums of two lanes each, and of the odd ones: these are taken out of those. */
-#define QPS_LOWER(size, bits, all, upper)                                                                              \
-    "mvn r4, #" bits "\n\t"                                                                                            \
-    "vmla.u" size " " all ", " upper ", r4\n\t"
+/* Sums of two lanes each lose those of the upper one; minus: a register with -2^(bits of the lower one). */
+#define QPS_LOWER(size, minus, all, upper) "vmla.u" size " " all ", " upper ", " minus "\n\t"
+/* Four rows, the first of a chunk, and the next ones. */
+#define QPS_FIRST_ROUND                                                                                                \
+    QPS_ADDRESSES                                                                                                      \
+    "vldrw.u32 q0, [r4]\n\t"                                                                                           \
+    "vshr.u8 q1, q0, #4\n\t"                                                                                           \
+    QPS_ADD_NIBBLES("r5", "q0", "q1")                                                                                  \
+    QPS_ADD_NIBBLES("r6", "q0", "q1")                                                                                  \
+    QPS_ADD_NIBBLES("r12", "q0", "q1")
+#define QPS_NEXT_ROUND                                                                                                 \
+    QPS_ADDRESSES                                                                                                      \
+    QPS_ADD_NIBBLES("r4", "q0", "q1")                                                                                  \
+    QPS_ADD_NIBBLES("r5", "q0", "q1")                                                                                  \
+    QPS_ADD_NIBBLES("r6", "q0", "q1")                                                                                  \
+    QPS_ADD_NIBBLES("r12", "q0", "q1")
 
 /* 32 channels: four rounds at a time, which is what lanes of 8 bits have room for, first what is more than a multiple of that. Of
  * lower codes q4 sums the bytes and those above them together, modulo 2^16, and q5 those above; q6 and q7 do of upper ones. */
@@ -95,29 +107,26 @@ QPS_LOOP(qps_blocks_4)
           QPS_ADDRESSES
           QPS_INTO_ROWS
           QPS_ADD_ROWS(QPS_ADD_NIBBLES, "q4", "q6")
-          QPS_LOWER("8", "15", "q4", "q6")
+          "mvn lr, #15\n\t"
+          QPS_LOWER("8", "lr", "q4", "q6")
           "vshr.u16 q5, q4, #8\n\t"
           "vshr.u16 q7, q6, #8\n\t"
           "cmp r7, r10\n\t"
           "beq 9f\n"
           "8:\n\t"
-          QPS_ADDRESSES
-          "vldrw.u32 q0, [r4]\n\t"
-          "movs r4, #3\n\t"
-          "dls lr, r4\n\t"
-          "vshr.u8 q1, q0, #4\n\t"
-          QPS_ADD_NIBBLES("r5", "q0", "q1")
-          QPS_ADD_NIBBLES("r6", "q0", "q1")
-          QPS_ADD_NIBBLES("r12", "q0", "q1")
-          QPS_ADD_ROWS(QPS_ADD_NIBBLES, "q0", "q1")
-          QPS_LOWER("8", "15", "q0", "q1")
+          QPS_FIRST_ROUND
+          QPS_NEXT_ROUND
+          QPS_NEXT_ROUND
+          QPS_NEXT_ROUND
+          QPS_LOWER("8", "lr", "q0", "q1")
           QPS_ADD_LANES("q0", "q4", "q5")
           QPS_ADD_LANES("q1", "q6", "q7")
           "cmp r7, r10\n\t"
           "bne 8b\n"
           "9:\n\t"
-          QPS_LOWER("16", "255", "q4", "q5")
-          "vmla.u16 q6, q7, r4\n\t"
+          "mvn lr, #255\n\t"
+          QPS_LOWER("16", "lr", "q4", "q5")
+          QPS_LOWER("16", "lr", "q6", "q7")
           "vstrw.u32 q5, [r3, #16]\n\t"
           "vstrw.u32 q6, [r3, #32]\n\t"
           "vstrw.u32 q7, [r3, #48]\n\t"
@@ -142,7 +151,8 @@ QPS_LOOP(qps_blocks_8)
           QPS_ADDRESSES
           QPS_INTO_ROWS
           QPS_ADD_ROWS(QPS_ADD_BYTES, "q0", "q1")
-          QPS_LOWER("16", "255", "q0", "q1")
+          "mvn r4, #255\n\t"
+          QPS_LOWER("16", "r4", "q0", "q1")
           "vstrw.u32 q0, [r3]\n\t"
           "vstrw.u32 q1, [r3, #16]\n\t"
           "add r3, r10\n\t"

@@ -20,6 +20,8 @@ struct qps_dense {
     uint16_t ky[QPS_DENSE_TAPS];        /* UINT16_MAX in lanes that hold 0 */
     uint16_t kx[QPS_DENSE_TAPS];
     uint16_t pixels[QPS_DENSE_TAPS];
+    uint16_t whole[QPS_DENSE_REGISTERS]; /* lanes of a window that lies inside the image, as predicates */
+    uint16_t height, width;              /* of such a window */
 };
 
 /* 0 if the layer has too many inputs or too few, and nothing else happens. */
