@@ -62,6 +62,34 @@ QPS_ALONE static void qps_lif_packed(qps_lif_group_t *group, uint32_t groups)
     }
 }
 
+/* The same for the last channels, less than a group: eight at a time in their order, which is that of their bits. */
+QPS_ALONE static void qps_lif_packed_rest(const qps_lif_group_t *group)
+{
+    const uint32_t channels = group->lif->channels - group->lane;
+    const uint16x8_t lanes = vidupq_n_u16(0U, 1);
+    const uint16x8_t bits = vshlq_u16(vdupq_n_u16(1U), vreinterpretq_s16_u16(lanes));
+    const uint16x8_t places = vaddq_u16(lanes, vbicq_n_u16(lanes, 1U)); /* of thresholds; rests are two further on */
+    const uint16x8_t scale = vdupq_n_u16((uint16_t)(2U << group->lif->sum_shift));
+    uint32_t words[QPS_STEPS] = {0U, 0U, 0U, 0U};
+    for (uint32_t first = 0U; first < channels; first += 8U) {
+        const uint16_t *const constants = group->lif->narrow + 2U * (group->lane + first);
+        const qps_half_t *sums = (const qps_half_t *)(const void *)group->sums + first;
+        const mve_pred16_t there = vctp16q(channels - first);
+        const uint16x8_t threshold = vldrhq_gather_shifted_offset_z_u16(constants, places, there);
+        const uint16x8_t rest = vldrhq_gather_shifted_offset_z_u16(constants + 2, places, there);
+        uint16x8_t w = rest;
+        for (uint32_t t = 0U; t < QPS_STEPS; t++, sums += QPS_GROUP) {
+            const uint16x8_t x = vmlasq_n_u16(vldrhq_u16(sums), scale, (uint16_t)(0U - 2U * group->cost[t]));
+            mve_pred16_t above;
+            w = vhaddq_u16(w, x);
+            above = vcmphiq_m_u16(w, threshold, there);
+            w = vpselq_u16(rest, w, above);
+            words[t] |= vaddvq_p_u16(bits, above) << first;
+        }
+    }
+    qps_lif_store(group, words[0], words[1], words[2], words[3]);
+}
+
 /* One step of four neurons. */
 /* clang-format off */
 #define QPS_WIDE_STEP(t, load)                                                                                         \
@@ -123,8 +151,12 @@ QPS_ALONE static void qps_lif_four(const qps_lif_group_t *group)
 
 void qps_lif_whole(qps_lif_group_t *group, uint32_t groups, int packed)
 {
-    if (packed && groups > 0U) {
+    if (packed) {
         qps_lif_packed(group, groups);
+        if (group->lane < group->lif->channels) {
+            qps_lif_packed_rest(group);
+            qps_lif_next(group);
+        }
         return;
     }
     for (; groups > 0U; groups--, qps_lif_next(group)) {
