@@ -77,6 +77,15 @@ static uint16_t *qps_list_column(const qps_column_taps_t *taps, const uint8_t *e
 }
 
 #if QPS_BLOCKS
+/* The last spike of a word to the list, and again for the next one. */
+#define QPS_LIST_EVENT(again)                                                                                          \
+    "clz r10, r3\n\t"                                                                                                  \
+    "lsr r11, r12, r10\n\t"                                                                                            \
+    "sub r10, r9, r10\n\t"                                                                                             \
+    "strh r10, [r1], #2\n\t"                                                                                           \
+    "bics r3, r11\n\t"                                                                                                 \
+    "bne " again "\n"
+
 /* The same as below for pixels of whole words, one tap at least: from the last channel of a word to the first, which sums do
  * not mind. On the stack: the step, the last one, where its starts have the column's.
  * r1: list, r2: its limit, r3: word, r4: tap, r5: end, r6: the row of a word's last channel, less 8 for each byte up to behind that
@@ -99,7 +108,9 @@ qps_list_words(const qps_column_taps_t *taps __attribute__((unused)), qps_gather
           "sub r4, r5, r4\n\t"
           "ldrd r6, r7, [r0, #8]\n\t"
           "sub r6, r6, r4, lsl #3\n\t"
-          "subs r6, #1\n"
+          "subs r6, #1\n\t"
+          "cmp lr, #4\n\t"
+          "beq 9f\n"
           "2:\n\t"
           "cmp r1, r2\n\t"
           "bhi 7f\n\t"
@@ -108,39 +119,56 @@ qps_list_words(const qps_column_taps_t *taps __attribute__((unused)), qps_gather
           "ldr r3, [r4], #4\n\t"
           "cbz r3, 5f\n\t"
           "add r9, r6, r4, lsl #3\n"
-          "4:\n\t"
-          "clz r10, r3\n\t"
-          "lsr r11, r12, r10\n\t"
-          "sub r10, r9, r10\n\t"
-          "strh r10, [r1], #2\n\t"
-          "bics r3, r11\n\t"
-          "bne 4b\n"
-          "5:\n\t"
-          "cmp r4, r8\n\t"
-          "bne 3b\n\t"
-          "ldrd r10, r11, [r0, #16]\n\t"
-          "add r4, r10\n\t"
-          "add r6, r11\n\t"
-          "cmp r4, r5\n\t"
-          "bhs 8f\n"
-          "6:\n\t"
-          "subs r7, #1\n\t"
-          "bne 2b\n\t"
-          "ldrd r9, r11, [sp]\n\t"
-          "str r1, [r9], #24\n\t"
-          "str r9, [sp]\n\t"
-          "ldr r10, [r0, #28]\n\t"
-          "add r5, r10\n\t"
-          "cmp r9, r11\n\t"
-          "bne 1b\n"
-          "7:\n\t" /* no room, or done */
-          "ldr r0, [sp]\n\t"
-          "pop {r1-r11, pc}\n"
-          "8:\n\t" /* behind the last row comes the first */
-          "ldr r10, [r0, #28]\n\t"
-          "sub r4, r10\n\t"
-          "add r6, r6, r10, lsl #3\n\t"
-          "b 6b");
+          "4:\n\t" QPS_LIST_EVENT("4b") "5:\n\t"
+                                        "cmp r4, r8\n\t"
+                                        "bne 3b\n\t"
+                                        "ldrd r10, r11, [r0, #16]\n\t"
+                                        "add r4, r10\n\t"
+                                        "add r6, r11\n\t"
+                                        "cmp r4, r5\n\t"
+                                        "bhs 8f\n"
+                                        "6:\n\t"
+                                        "subs r7, #1\n\t"
+                                        "bne 2b\n"
+                                        "14:\n\t"
+                                        "ldrd r9, r11, [sp]\n\t"
+                                        "str r1, [r9], #24\n\t"
+                                        "str r9, [sp]\n\t"
+                                        "ldr r10, [r0, #28]\n\t"
+                                        "add r5, r10\n\t"
+                                        "cmp r9, r11\n\t"
+                                        "bne 1b\n"
+                                        "7:\n\t" /* no room, or done */
+                                        "ldr r0, [sp]\n\t"
+                                        "pop {r1-r11, pc}\n"
+                                        "8:\n\t" /* behind the last row comes the first */
+                                        "ldr r10, [r0, #28]\n\t"
+                                        "sub r4, r10\n\t"
+                                        "add r6, r6, r10, lsl #3\n\t"
+                                        "b 6b\n"
+                                        "15:\n\t"
+                                        "ldr r10, [r0, #28]\n\t"
+                                        "sub r4, r10\n\t"
+                                        "add r6, r6, r10, lsl #3\n\t"
+                                        "b 13f\n"
+                                        "9:\n\t" /* single words */
+                                        "ldr r8, [r0, #16]\n"
+                                        "10:\n\t"
+                                        "cmp r1, r2\n\t"
+                                        "bhi 7b\n\t"
+                                        "ldr r3, [r4], #4\n\t"
+                                        "cbz r3, 12f\n\t"
+                                        "add r9, r6, r4, lsl #3\n"
+                                        "11:\n\t" QPS_LIST_EVENT("11b") "12:\n\t"
+                                                                        "ldr r11, [r0, #20]\n\t"
+                                                                        "add r4, r8\n\t"
+                                                                        "add r6, r11\n\t"
+                                                                        "cmp r4, r5\n\t"
+                                                                        "bhs 15b\n"
+                                                                        "13:\n\t"
+                                                                        "subs r7, #1\n\t"
+                                                                        "bne 10b\n\t"
+                                                                        "b 14b");
 }
 _Static_assert(sizeof(qps_gather_step_t) == 24U && offsetof(qps_gather_step_t, limit) == 4U, "as assembly knows it");
 #endif
@@ -185,8 +213,8 @@ void qps_gather_begin(qps_gather_t *gather, const qps_map_t *map, const qps_wind
     gather->map = map;
     gather->window = window;
     gather->taps.end = (const uint8_t *)input + frame;
-    gather->taps.back = frame - first % map->rows * line;
-    gather->taps.row = taps.first * map->channels;
+    gather->back = frame - first % map->rows * line;
+    gather->row = taps.first * map->channels;
     gather->taps.taps = taps.last - taps.first;
     gather->taps.down = window->dilation_height * line - pixel;
     gather->taps.change = map->channels - window->dilation_height * line * QPS_BYTE_EVENTS;
@@ -231,23 +259,24 @@ static int qps_keep_column(qps_gather_t *gather, uint32_t column, uint32_t steps
     const uint32_t place = column % QPS_GATHER_COLUMNS;
     qps_gather_step_t *step = gather->steps;
     const qps_gather_step_t *const last = step + steps;
-    qps_column_taps_t taps;
     if (x >= gather->map->width) {
         for (; step != last; step++) {
             step->starts[place] = (uint16_t)(uintptr_t)step->end;
         }
         return 1;
     }
-    taps = gather->taps;
-    taps.back -= x * taps.pixel;
-    taps.row += column * gather->column;
-    while ((step = qps_list_steps(&taps, step, last, place)) != last) {
+    gather->taps.back = gather->back - x * gather->taps.pixel;
+    gather->taps.row = gather->row + column * gather->column;
+    step = qps_list_steps(&gather->taps, step, last, place);
+    while (step != last) {
         /* Once more from there on, behind a list that is moved. */
         const uint32_t t = (uint32_t)(step - gather->steps);
+        qps_column_taps_t taps = gather->taps;
         if (!qps_move_list(gather, t)) {
             return 0;
         }
-        taps.end = gather->taps.end + t * taps.frame;
+        taps.end += t * taps.frame;
+        step = qps_list_steps(&taps, step, last, place);
     }
     return 1;
 }
@@ -281,8 +310,8 @@ qps_list_t qps_gather_window(const qps_gather_t *gather, uint32_t x, uint32_t t)
     /* There is room for all rows. */
     step.limit = gather->area + gather->column * window->kernel_width;
     taps.end += t * taps.frame;
-    taps.back -= first * taps.pixel;
-    taps.row += columns.first * gather->column;
+    taps.back = gather->back - first * taps.pixel;
+    taps.row = gather->row + columns.first * gather->column;
     for (uint32_t kx = columns.first; kx < columns.last; kx++) {
         (void)qps_list_steps(&taps, &step, &step + 1, 0U);
         taps.back -= window->dilation_width * taps.pixel;

@@ -41,7 +41,9 @@ typedef struct {
 typedef struct {
     const qps_map_t *map; /* QPS_MAP_SPIKES or QPS_MAP_SPIKES8 */
     const qps_window_t *window;
-    qps_column_taps_t taps; /* back and row: of column 0 of the map, of the kernel's first column */
+    qps_column_taps_t taps; /* back and row: of the last column that was listed */
+    uint32_t back;          /* of column 0 of the map */
+    uint32_t row;           /* of weights, of the first tap under the kernel's first column */
     uint32_t column;        /* rows of weights from column to column */
     uint16_t *area;         /* of the lists */
     uint32_t slot;          /* events of each timestep's part of it */

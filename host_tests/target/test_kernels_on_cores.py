@@ -79,14 +79,31 @@ MUTANTS = {
         *('" all ", " odd ", lsl #8', '" all ", " odd ", lsl #7'),
     ),
     "half of the upper product": (THUMB2, "bytes", "qps_image.c", '" high ", lsl #8', '" high ", lsl #7'),
-    "spikes of the next channel": (THUMB2, "bytes", "qps_gather.c", "add r9, r6, #31", "add r9, r6, #32"),
+    "spikes of the next channel": (THUMB2, "bytes", "qps_gather.c", "subs r6, #1\\n", "subs r6, #2\\n"),
+    "weights of the same tap of a single word": (
+        *(THUMB2, "windows", "qps_gather.c"),
+        *("ldr r11, [r0, #20]", "ldr r11, [r0, #32]"),
+    ),
     "upper code by one bit less": (THUMB1, "bytes", "qps_image.c", '"lsrs r7, r7, #24', '"lsrs r7, r7, #25'),
     "one row more than lanes have room for": (
         *(THUMB1, "additions", "qps_blocks_narrow.c"),
         *("? events + QPS_NIBBLE_ROWS :", "? events + QPS_NIBBLE_ROWS + 1 :"),
     ),
     "eight silent channels skipped as seven": (THUMB1, "windows", "qps_gather.c", "base += 8U;", "base += 7U;"),
-    "three rounds of four": (M55, "additions", "qps_blocks_helium.c", '"movs r4, #4', '"movs r4, #3'),
+    "upper codes of a chunk's first row halved": (
+        *(M55, "additions", "qps_blocks_helium.c"),
+        *("vshr.u8 q1, q0, #4", "vshr.u8 q1, q0, #5"),
+    ),
+    "odd sums halved": (
+        *(M55, "additions", "qps_blocks_helium.c"),
+        *('"vshr.u16 " lanes ", " lanes ", #8', '"vshr.u16 " lanes ", " lanes ", #7'),
+    ),
+    "odd sums left in the even ones": (M55, "additions", "qps_blocks_helium.c", "mvn lr, #255", "mvn lr, #127"),
+    "second half of a group over the first": (
+        *(M55, "additions", "qps_blocks_helium.c"),
+        *('"rsb r10, r10, #" QPS_GROUP_BYTES', '"add r10, r10, #0"'),
+    ),
+    "the same block again": (M55, "additions", "qps_blocks_helium.c", '"add r0, r8', '"add r0, #0'),
     "more rows than lanes have room for": (
         *(M55, "additions", "qps_blocks_helium.c"),
         *('QPS_TAKE_ROUNDS("21")', 'QPS_TAKE_ROUNDS("22")'),
@@ -95,8 +112,8 @@ MUTANTS = {
         *(M55, "additions", "qps_blocks_helium.c"),
         *('"vldrd.u64 q5, [r0, q6, uxtw #3]', '"vldrd.u64 q5, [r0, q4, uxtw #3]'),
     ),
-    "odd bytes left in the even ones": (M55, "additions", "qps_blocks_helium.c", "mvn r2, #255", "mvn r2, #127"),
-    "upper codes left in the lower ones": (M55, "additions", "qps_blocks_helium.c", "mvn r2, #15", "mvn r2, #31"),
+    "odd bytes left in the even ones": (M55, "additions", "qps_blocks_helium.c", "mvn r4, #255", "mvn r4, #127"),
+    "upper codes left in the lower ones": (M55, "additions", "qps_blocks_helium.c", "mvn lr, #15", "mvn lr, #31"),
     "third byte in the second's place": (M55, "columns", "qps_columns_helium.c", "q1, q3, #16", "q1, q3, #8"),
     "more words than lanes have room for": (
         *(M55, "columns", "qps_columns_helium.c"),
@@ -126,6 +143,15 @@ MUTANTS = {
     "pixels beyond the right border": (
         *(M55, "bytes", "qps_image_dense_helium.c"),
         *("(columns->last - columns->first)", "(columns->last - columns->first + 1U)"),
+    ),
+    "windows at the upper border as inside": (
+        *(M55, "bytes", "qps_image_dense_helium.c"),
+        *("rows->last - rows->first == dense->height && ", ""),
+    ),
+    "last channels: thresholds as rests": (M55, "both ways", "qps_lif_helium.c", "(constants + 2,", "(constants,"),
+    "last channels: sums of the first step": (
+        *(M55, "both ways", "qps_lif_helium.c"),
+        *("t++, sums += QPS_GROUP)", "t++)"),
     ),
     "thresholds as rests": (M55, "both ways", "qps_lif_helium.c", "{0, 1, 4, 5}", "{0, 1, 2, 3}"),
     "upper half of the pair below": (M55, "both ways", "qps_lif_helium.c", "1, QPS_PAIRS + 1};", "1, QPS_PAIRS};"),
