@@ -49,12 +49,13 @@ static inline uint16x8_t qps_see_lanes(const qps_dense_t *dense, uint32_t g, con
     return vldrbq_gather_offset_z_u16(first, vldrhq_u16(dense->places + QPS_DENSE_LANES * g), inside);
 }
 
-qps_image_list_t qps_dense_see(const qps_image_t *layer, qps_dense_t *dense, const uint8_t *image,
-                               const qps_taps_t *rows, const qps_taps_t *columns)
+qps_image_list_t qps_dense_see(const qps_image_view_t *view, qps_dense_t *dense)
 {
+    const qps_taps_t *const rows = &view->rows;
+    const qps_taps_t *const columns = &view->columns;
     /* Where the first tap would be, which need not lie inside. */
-    const uint32_t from = (uint32_t)rows->origin * layer->input.width + (uint32_t)columns->origin;
-    const uint8_t *const first = (const uint8_t *)((uintptr_t)image + from);
+    const uint32_t from = (uint32_t)rows->origin * view->layer->input.width + (uint32_t)columns->origin;
+    const uint8_t *const first = (const uint8_t *)((uintptr_t)view->image + from);
     qps_image_list_t list = {NULL, 0U, 0U, dense};
     for (uint32_t g = 0U; g < dense->registers; g++) {
         const uint16x8_t pixels = qps_see_lanes(dense, g, first, rows, columns);
