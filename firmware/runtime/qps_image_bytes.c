@@ -1,4 +1,4 @@
-#include "qps_image_bytes_block.h"
+#include "qps_image_walk.h"
 #include "qps_trace.h"
 
 #if !QPS_HELIUM

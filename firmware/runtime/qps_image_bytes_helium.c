@@ -1,5 +1,5 @@
 /* Helium: sums of sixteen channels in four registers. */
-#include "qps_image_bytes_block.h"
+#include "qps_image_walk.h"
 
 #if QPS_HELIUM
 #include <arm_mve.h>

@@ -28,6 +28,13 @@ typedef struct {
     uint32_t channel, line, tap;
 } qps_image_place_t;
 
+static inline qps_image_list_t qps_end_list(const qps_image_view_t *view, qps_image_event_t *end, uint32_t total)
+{
+    const qps_image_list_t list = {view->events, (uint32_t)(end - view->events), total, NULL};
+    end->value = 0U;
+    return list;
+}
+
 /* The next pixels under the window that are not zero, from a place on. limit: as many at most, and the place moves on; 0: all
  * that are left. */
 QPS_MERGED qps_image_list_t qps_list_pixels(const qps_image_view_t *view, uint32_t limit, qps_image_place_t *place)
@@ -65,12 +72,10 @@ QPS_MERGED qps_image_list_t qps_list_pixels(const qps_image_view_t *view, uint32
                     event++;
                     total += value;
                     if (limit != 0U && event == view->events + limit) {
-                        const qps_image_list_t full = {view->events, limit, total, NULL};
                         const qps_image_place_t next = {layer->input.channels - channels, height - lines,
                                                         width - taps + 1U};
-                        event->value = 0U;
                         *place = next;
-                        return full;
+                        return qps_end_list(view, event, total);
                     }
                 }
             }
@@ -82,12 +87,11 @@ QPS_MERGED qps_image_list_t qps_list_pixels(const qps_image_view_t *view, uint32
         plane += plane_pixels;
         plane_offset += plane_codes;
     }
-    event->value = 0U;
-    {
-        const qps_image_list_t list = {view->events, (uint32_t)(event - view->events), total, NULL};
-        return list;
-    }
+    return qps_end_list(view, event, total);
 }
+
+/* sums[0 .. channels) += value * codes for all pixels of a list; codes: a byte each, channels: whole blocks. */
+void qps_add_pixels(const uint8_t *codes, const qps_image_list_t *list, uint32_t channels, uint32_t *sums);
 
 /* What an output pixel sees, or the beginning of it; context: the kernel's own. */
 typedef qps_image_list_t (*qps_image_see_fn)(const qps_image_view_t *view, void *context, qps_image_place_t *place);
