@@ -53,12 +53,13 @@ int qps_dense_begin(const qps_image_t *layer, qps_dense_t *dense)
     return 1;
 }
 
-qps_image_list_t qps_dense_see(const qps_image_t *layer, qps_dense_t *dense, const uint8_t *image,
-                               const qps_taps_t *rows, const qps_taps_t *columns)
+qps_image_list_t qps_dense_see(const qps_image_view_t *view, qps_dense_t *dense)
 {
+    const qps_taps_t *const rows = &view->rows;
+    const qps_taps_t *const columns = &view->columns;
     /* Where the first tap would be, which need not lie inside. */
-    const uint32_t from = (uint32_t)rows->origin * layer->input.width + (uint32_t)columns->origin;
-    const uint8_t *const first = (const uint8_t *)((uintptr_t)image + from);
+    const uint32_t from = (uint32_t)rows->origin * view->layer->input.width + (uint32_t)columns->origin;
+    const uint8_t *const first = (const uint8_t *)((uintptr_t)view->image + from);
     qps_image_list_t list = {NULL, 0U, 0U, dense};
     const int whole = rows->last - rows->first == dense->height && columns->last - columns->first == dense->width;
     for (uint32_t g = 0U; g < dense->registers; g++) {

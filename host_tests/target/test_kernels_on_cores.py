@@ -24,6 +24,7 @@ PLACES = (
     *((name, board) for name in FAST_NETWORKS for board in (DSP, THUMB1, M55)),
     ("additions", THUMB2),
     ("windows", THUMB2),
+    ("many bytes", THUMB2),
 )
 
 
@@ -84,6 +85,19 @@ MUTANTS = {
         *(THUMB2, "windows", "qps_gather.c"),
         *("ldr r11, [r0, #20]", "ldr r11, [r0, #32]"),
     ),
+    "end of a word among its middle": (
+        *(THUMB2, "many bytes", "qps_image_bytes.c"),
+        *("mov r7, #0xFF\\n", "mov r7, #0x7F\\n"),
+    ),
+    "middle of a word left in its ends": (
+        *(THUMB2, "many bytes", "qps_image_bytes.c"),
+        *("- ((uint64_t)c << 16)", "- ((uint64_t)c << 15)"),
+    ),
+    "chunks of a word not added up": (THUMB2, "many bytes", "qps_image_bytes.c", "sums[2] += c;", "sums[2] = c;"),
+    "third code of a word as the fourth": (
+        *(THUMB1, "many bytes", "qps_image_bytes.c"),
+        *('"lsrs r4, r7, #16', '"lsrs r4, r7, #17'),
+    ),
     "upper code by one bit less": (THUMB1, "bytes", "qps_image.c", '"lsrs r7, r7, #24', '"lsrs r7, r7, #25'),
     "one row more than lanes have room for": (
         *(THUMB1, "additions", "qps_blocks_narrow.c"),
@@ -126,7 +140,15 @@ MUTANTS = {
         "vshr.u32 q2, q2, #24",
         "vshr.u32 q2, q2, #25",
     ),
-    "quiet of the lower half": (M55, "bytes", "qps_image_helium.c", "vldrwq_s32(quiet + 4)", "vldrwq_s32(quiet)"),
+    "quiet of the lower half": (M55, "bytes", "qps_image_block.h", "vldrwq_s32(quiet + 4)", "vldrwq_s32(quiet)"),
+    "third four of sixteen channels": (
+        *(M55, "many bytes", "qps_image_bytes_helium.c"),
+        *('QPS_ADD_CODES("8", "q6"', 'QPS_ADD_CODES("4", "q6"'),
+    ),
+    "eight channels left over": (
+        *(M55, "many bytes", "qps_image_bytes_helium.c"),
+        *("if (left > 0U)", "if (left > 2U * QPS_LANES)"),
+    ),
     "halves of signed numbers": (M55, "both ways", "qps_lif_helium.c", "vhadd.u16", "vhadd.s16"),
     "eight neurons, second step as the first": (
         *(M55, "both ways", "qps_lif_helium.c"),
