@@ -134,7 +134,7 @@ FAST_MUTANTS: tuple[CMutant, ...] = (
         ("overflow as the end", _BEYOND, _BEYOND.replace("return 0", "return 1")),
         ("no room as the end", _NO_ROOM, _NO_ROOM.replace("return 0", "return 1")),
         ("beginnings of a moved list", "(step->starts[place] - distance)", "step->starts[place]"),
-        ("end of a moved list", "step->end = area + list.count;", ""),
+        ("end of a moved list", "step->end = area + list.count;", "step->end = area + list.count + 1U;"),
         (
             "column begins where the one before ends",
             "step->starts[place] = (uint16_t)(uintptr_t)step->end;\n        list",
@@ -194,7 +194,7 @@ FAST_MUTANTS: tuple[CMutant, ...] = (
     ),
     *mutants_of(
         "qps_image_block.h",
-        ("every other neuron of a block", "ACTIVE_BITS 1U", "ACTIVE_BITS 2U"),
+        ("every other neuron of a block", "active &= active - 1U;", "active &= active - 1U, active &= active - 1U;"),
         ("quiet one too far", "+ scale->offset) > quiet[k]", "+ scale->offset - 1U) > quiet[k]"),
         ("quiet of the first block", "layer->quiet + first", "layer->quiet"),
         ("last neuron of a block left out", "    QPS_TEST(7)\n", ""),

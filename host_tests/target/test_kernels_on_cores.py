@@ -140,7 +140,15 @@ MUTANTS = {
         "vshr.u32 q2, q2, #24",
         "vshr.u32 q2, q2, #25",
     ),
-    "quiet of the lower half": (M55, "bytes", "qps_image_block.h", "vldrwq_s32(quiet + 4)", "vldrwq_s32(quiet)"),
+    "quiet of the first channels": (M55, "bytes", "qps_image_block.h", "(layer->quiet + c)", "(layer->quiet)"),
+    "quiet neurons with a threshold": (M55, "bytes", "qps_image_block.h", "vdupq_n_s32(INT32_MAX)", "vdupq_n_s32(0)"),
+    "rests of a first layer's thresholds": (
+        M55,
+        "bytes",
+        "qps_image_block.h",
+        "(neurons + 1, places",
+        "(neurons, places",
+    ),
     "third four of sixteen channels": (
         *(M55, "many bytes", "qps_image_bytes_helium.c"),
         *('QPS_ADD_CODES("8", "q6"', 'QPS_ADD_CODES("4", "q6"'),
