@@ -64,6 +64,13 @@ EVENTS = (
 )
 """Input channels, size of the map, window, output channels."""
 IMAGES = ((1, 12, SAME, 16), (3, 8, SAME, 32), (3, 9, SAME, 35), (1, 8, WIDE, 8), (4, 7, POINT, 64), (3, 8, SAME, 70))
+LARGE_IMAGES = (
+    (1, 14, Window(kernel=(14, 14)), 128),
+    (3, 9, Window(kernel=(9, 9)), 70),
+    (8, 8, WIDE, 96),
+    (64, 3, SAME, 40),
+)
+"""The same, with more codes than take two bytes each."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -91,7 +98,7 @@ def networks() -> Iterator[IntegerNetwork]:
             yield layers.network()
     for bits, timesteps in ((2, 2), (4, 3), (4, 6), (8, 8), (4, 1)):
         yield Layers(seed=bits, timesteps=timesteps).events(40, 5, 5).layer(72, bits, SAME).network()
-    for channels, size, window, outputs in IMAGES:
+    for channels, size, window, outputs in IMAGES + LARGE_IMAGES:
         yield Layers(seed=size).image(channels, size, size).layer(outputs, 8, window, fraction_bits=2).network()
     yield from generic_networks()
 
@@ -101,7 +108,7 @@ def generic_networks() -> Iterator[IntegerNetwork]:
     for bits in (2, 4, 8):
         yield _soft(Layers(seed=bits).events(40, 5, 5).layer(24, bits, SAME))
         yield _soft(Layers(seed=bits).events(16, 7, 7).layer(70, bits, POINT))
-        # Codes that take too much flash for the image kernel.
+        # Codes that take too much flash for the image kernel; those of 8 bits are added up byte by byte.
         yield Layers(seed=bits).image(1, 24, 24).layer(90, bits, Window(kernel=(24, 24))).network()
         yield _readout(Layers(seed=bits).events(300, 1, 1), 10, bits)
         yield _readout(Layers(seed=bits).events(64, 3, 3), 10, bits)

@@ -11,12 +11,13 @@
 
 /* Assembly knows the order. */
 typedef struct {
-    const uint8_t *codes;   /* of the first block, moved back by the list's origin */
-    const uint16_t *events; /* at least one, */
-    const uint16_t *end;    /* up to here */
-    uint32_t *sums;         /* of the first block, written */
-    uint32_t size;          /* bytes from block to block */
-    uint32_t count;         /* of blocks, at least one */
+    const uint8_t *codes; /* of the first block, moved back by the list's origin */
+    const uint16_t
+        *events; /* at least one; there is memory for three more before it, which may be read and count for nothing */
+    const uint16_t *end; /* of the events */
+    uint32_t *sums;      /* of the first block, written */
+    uint32_t size;       /* bytes from block to block */
+    uint32_t count;      /* of blocks, at least one */
 } qps_blocks_t;
 
 /* Where the sums of block k are written, or those of the first word behind k blocks: two blocks of 8-bit codes make a group. */

@@ -6,124 +6,164 @@
 
 #if QPS_HELIUM
 
+/* From group to group of sums, and from a group's first half to its second, as the assembler reads them. */
+#define QPS_GROUP_BYTES "256"
+#define QPS_HALF_BYTES "32"
+_Static_assert(4U * QPS_GROUP_SUMS == 256U && 2U * QPS_PAIRS == 32U, "steps from block to block");
+
 /* An instruction a line. */
 /* clang-format off */
 
-/* All of it in assembly: codes in r0, events in r1, end in r2, sums in r3. */
-#define QPS_LOOP(name)                                                                                                 \
-    __attribute__((naked)) void name(const uint8_t *codes __attribute__((unused)),                                     \
-                                     const uint16_t *events __attribute__((unused)),                                   \
-                                     const uint16_t *end __attribute__((unused)),                                      \
-                                     uint32_t *sums __attribute__((unused)))
+/* All of it in assembly: codes in r0, the first block's; events in r1, end in r2, sums in r3, size in r8, count in r9. */
+#define QPS_LOOP(name) __attribute__((naked)) void name(const qps_blocks_t *blocks __attribute__((unused)))
+#define QPS_TAKE_BLOCKS                                                                                                \
+    "ldrd r8, r9, [r0, #16]\n\t"                                                                                       \
+    "ldm r0, {r0-r3}\n\t"
+/* Back to 6 for the next block, if there is one. */
+#define QPS_NEXT_BLOCK                                                                                                 \
+    "add r0, r8\n\t"                                                                                                   \
+    "subs r9, #1\n\t"                                                                                                  \
+    "bne 6b\n\t"
 
-/* r12: rounds of four events; r2: how many of the first round are left out, 0 to 3; r1: before these. */
+/* r11: rounds of four events; r2: how many of the first round are left out, 0 to 3; r1: before these; r10: end. */
 #define QPS_ROUNDS                                                                                                     \
+    "mov r10, r2\n\t"                                                                                                  \
     "subs r2, r1\n\t"                                                                                                  \
-    "add r12, r2, #6\n\t"                                                                                              \
-    "add r1, r2\n\t"                                                                                                   \
-    "lsr r12, r12, #3\n\t"                                                                                             \
+    "add r11, r2, #6\n\t"                                                                                              \
+    "lsr r11, r11, #3\n\t"                                                                                             \
     "negs r2, r2\n\t"                                                                                                  \
-    "sub r1, r1, r12, lsl #3\n\t"                                                                                      \
+    "sub r1, r10, r11, lsl #3\n\t"                                                                                     \
     "ubfx r2, r2, #1, #2\n\t"
-/* Addresses of the next four rows of 16 bytes, in r4 to r7. */
+/* Addresses of the next four rows of 16 bytes, from r7 on, in r4 to r6 and r12; q2: 16 in each lane. */
 #define QPS_ADDRESSES                                                                                                  \
-    "vldrh.u32 q3, [r1], #8\n\t"                                                                                       \
-    "vshl.i32 q3, q3, #4\n\t"                                                                                          \
-    "vadd.i32 q3, q3, r0\n\t"                                                                                          \
+    "vldrh.u32 q3, [r7], #8\n\t"                                                                                       \
+    "vmlas.u32 q3, q2, r0\n\t"                                                                                         \
     "vmov r4, r5, d6\n\t"                                                                                              \
-    "vmov r6, r7, d7\n\t"
+    "vmov r6, r12, d7\n\t"
 /* lr rounds of four rows. From 1 on all are whole; the code before has addresses, and goes to one of 2 to 5. */
-#define QPS_ADD_ROWS(ADD_ROW)                                                                                          \
+#define QPS_ADD_ROWS(ADD_ROW, all, upper)                                                                              \
     "1:\n\t" QPS_ADDRESSES                                                                                             \
-    "2:\n\t" ADD_ROW("r4")                                                                                             \
-    "3:\n\t" ADD_ROW("r5")                                                                                             \
-    "4:\n\t" ADD_ROW("r6")                                                                                             \
-    "5:\n\t" ADD_ROW("r7")                                                                                             \
+    "2:\n\t" ADD_ROW("r4", all, upper)                                                                                 \
+    "3:\n\t" ADD_ROW("r5", all, upper)                                                                                 \
+    "4:\n\t" ADD_ROW("r6", all, upper)                                                                                 \
+    "5:\n\t" ADD_ROW("r12", all, upper)                                                                                \
     "le lr, 1b\n\t"
 #define QPS_INTO_ROWS                                                                                                  \
     "tbb [pc, r2]\n"                                                                                                   \
-    "6:\n\t"                                                                                                           \
-    ".byte (2f-6b)/2, (3f-6b)/2, (4f-6b)/2, (5f-6b)/2\n"
-#define QPS_CLEAR                                                                                                      \
-    "vmov.i32 q0, #0\n\t"                                                                                              \
-    "vmov.i32 q1, #0\n\t"
+    "7:\n\t"                                                                                                           \
+    ".byte (2f-7b)/2, (3f-7b)/2, (4f-7b)/2, (5f-7b)/2\n"
+#define QPS_CLEAR(first, second)                                                                                       \
+    "vmov.i32 " first ", #0\n\t"                                                                                       \
+    "vmov.i32 " second ", #0\n\t"
 
-/* q0 += all bytes, q1 += their upper halves. */
-#define QPS_ADD_NIBBLES(row)                                                                                           \
-    "vldrw.u32 q2, [" row "]\n\t"                                                                                      \
-    "vadd.i8 q0, q0, q2\n\t"                                                                                           \
-    "vshr.u8 q2, q2, #4\n\t"                                                                                           \
-    "vadd.i8 q1, q1, q2\n\t"
-#define QPS_ADD_BYTES(row)                                                                                             \
-    "vldrw.u32 q2, [" row "]\n\t"                                                                                      \
-    "vadd.i16 q0, q0, q2\n\t"                                                                                          \
-    "vshr.u16 q2, q2, #8\n\t"                                                                                          \
-    "vadd.i16 q1, q1, q2\n\t"
+/* all += all bytes, upper += their upper halves. */
+#define QPS_ADD_NIBBLES(row, all, upper)                                                                               \
+    "vldrw.u32 q3, [" row "]\n\t"                                                                                      \
+    "vadd.i8 " all ", " all ", q3\n\t"                                                                                 \
+    "vshr.u8 q3, q3, #4\n\t"                                                                                           \
+    "vadd.i8 " upper ", " upper ", q3\n\t"
+#define QPS_ADD_BYTES(row, all, upper)                                                                                 \
+    "vldrw.u32 q3, [" row "]\n\t"                                                                                      \
+    "vadd.i16 " all ", " all ", q3\n\t"                                                                                \
+    "vshr.u16 q3, q3, #8\n\t"                                                                                          \
+    "vadd.i16 " upper ", " upper ", q3\n\t"
+/* Sums of two lanes each lose those of the upper one; minus: a register with -2^(bits of the lower one). */
+#define QPS_LOWER(size, minus, all, upper) "vmla.u" size " " all ", " upper ", " minus "\n\t"
+/* Four rows, the first of a chunk, and the next ones. */
+#define QPS_FIRST_ROUND                                                                                                \
+    QPS_ADDRESSES                                                                                                      \
+    "vldrw.u32 q0, [r4]\n\t"                                                                                           \
+    "vshr.u8 q1, q0, #4\n\t"                                                                                           \
+    QPS_ADD_NIBBLES("r5", "q0", "q1")                                                                                  \
+    QPS_ADD_NIBBLES("r6", "q0", "q1")                                                                                  \
+    QPS_ADD_NIBBLES("r12", "q0", "q1")
+#define QPS_NEXT_ROUND                                                                                                 \
+    QPS_ADDRESSES                                                                                                      \
+    QPS_ADD_NIBBLES("r4", "q0", "q1")                                                                                  \
+    QPS_ADD_NIBBLES("r5", "q0", "q1")                                                                                  \
+    QPS_ADD_NIBBLES("r6", "q0", "q1")                                                                                  \
+    QPS_ADD_NIBBLES("r12", "q0", "q1")
 
-/* 32 channels: four rounds at a time, which is what lanes of 8 bits have room for. q4 to q7: sums. */
-#define QPS_LOWER_NIBBLES                                                                                              \
-    "mvn r2, #15\n\t"                                                                                                  \
-    "vmla.u8 q0, q1, r2\n\t"
-#define QPS_ADD_SPREAD(part, spare, lanes, sums)                                                                       \
-    "vmovl" part ".u8 " spare ", " lanes "\n\t"                                                                        \
-    "vadd.i16 " sums ", " sums ", " spare "\n\t"
-QPS_LOOP(qps_block_4)
+/* 32 channels: four rounds at a time, which is what lanes of 8 bits have room for, first what is more than a multiple of that. Of
+ * lower codes q4 sums the bytes and those above them together, modulo 2^16, and q5 those above; q6 and q7 do of upper ones. */
+#define QPS_ADD_LANES(lanes, both, odd)                                                                                \
+    "vadd.i16 " both ", " both ", " lanes "\n\t"                                                                       \
+    "vshr.u16 " lanes ", " lanes ", #8\n\t"                                                                            \
+    "vadd.i16 " odd ", " odd ", " lanes "\n\t"
+QPS_LOOP(qps_blocks_4)
 {
-    __asm("push {r4-r7, lr}\n\t"
+    __asm("push {r4-r11, lr}\n\t"
           "vpush {d8-d15}\n\t"
+          QPS_TAKE_BLOCKS
           QPS_ROUNDS
-          "sub r12, #1\n\t"
-          "and r4, r12, #3\n\t"
-          "adds r4, #1\n\t"
-          "dls lr, r4\n\t"
-          "lsr r12, r12, #2\n\t"
-          QPS_CLEAR
+          "vmov.i32 q2, #16\n\t"
+          "sub r11, #1\n\t"
+          "and r11, r11, #3\n\t"
+          "add r11, #1\n"
+          "6:\n\t"
+          "mov r7, r1\n\t"
+          "dls lr, r11\n\t"
+          QPS_CLEAR("q4", "q6")
           QPS_ADDRESSES
           QPS_INTO_ROWS
-          QPS_ADD_ROWS(QPS_ADD_NIBBLES)
-          QPS_LOWER_NIBBLES
-          "vmovlb.u8 q4, q0\n\t"
-          "vmovlt.u8 q5, q0\n\t"
-          "vmovlb.u8 q6, q1\n\t"
-          "vmovlt.u8 q7, q1\n"
-          "7:\n\t"
-          "subs r12, #1\n\t"
-          "bmi 8f\n\t"
-          "movs r4, #4\n\t"
-          "dls lr, r4\n\t"
-          QPS_CLEAR
-          QPS_ADD_ROWS(QPS_ADD_NIBBLES)
-          QPS_LOWER_NIBBLES
-          QPS_ADD_SPREAD("b", "q2", "q0", "q4")
-          QPS_ADD_SPREAD("t", "q2", "q0", "q5")
-          QPS_ADD_SPREAD("b", "q2", "q1", "q6")
-          QPS_ADD_SPREAD("t", "q2", "q1", "q7")
-          "b 7b\n"
+          QPS_ADD_ROWS(QPS_ADD_NIBBLES, "q4", "q6")
+          "mvn lr, #15\n\t"
+          QPS_LOWER("8", "lr", "q4", "q6")
+          "vshr.u16 q5, q4, #8\n\t"
+          "vshr.u16 q7, q6, #8\n\t"
+          "cmp r7, r10\n\t"
+          "beq 9f\n"
           "8:\n\t"
-          "vstrw.u32 q4, [r3]\n\t"
+          QPS_FIRST_ROUND
+          QPS_NEXT_ROUND
+          QPS_NEXT_ROUND
+          QPS_NEXT_ROUND
+          QPS_LOWER("8", "lr", "q0", "q1")
+          QPS_ADD_LANES("q0", "q4", "q5")
+          QPS_ADD_LANES("q1", "q6", "q7")
+          "cmp r7, r10\n\t"
+          "bne 8b\n"
+          "9:\n\t"
+          "mvn lr, #255\n\t"
+          QPS_LOWER("16", "lr", "q4", "q5")
+          QPS_LOWER("16", "lr", "q6", "q7")
           "vstrw.u32 q5, [r3, #16]\n\t"
           "vstrw.u32 q6, [r3, #32]\n\t"
           "vstrw.u32 q7, [r3, #48]\n\t"
+          "vstrw.u32 q4, [r3], #" QPS_GROUP_BYTES "\n\t"
+          QPS_NEXT_BLOCK
           "vpop {d8-d15}\n\t"
-          "pop {r4-r7, pc}");
+          "pop {r4-r11, pc}");
 }
 
-/* 16 channels; 16 bits are enough for any number of rows. */
-QPS_LOOP(qps_block_8)
+/* 16 channels; 16 bits are enough for any number of rows. r10's steps from block to block, of bytes of sums, take turns. */
+QPS_LOOP(qps_blocks_8)
 {
-    __asm("push {r4-r7, lr}\n\t"
+    __asm("push {r4-r11, lr}\n\t"
+          QPS_TAKE_BLOCKS
           QPS_ROUNDS
-          "dls lr, r12\n\t"
-          QPS_CLEAR
+          "vmov.i32 q2, #16\n\t"
+          "movs r10, #" QPS_HALF_BYTES "\n"
+          "6:\n\t"
+          "mov r7, r1\n\t"
+          "dls lr, r11\n\t"
+          QPS_CLEAR("q0", "q1")
           QPS_ADDRESSES
           QPS_INTO_ROWS
-          QPS_ADD_ROWS(QPS_ADD_BYTES)
-          "mvn r2, #255\n\t"
-          "vmla.u16 q0, q1, r2\n\t"
+          QPS_ADD_ROWS(QPS_ADD_BYTES, "q0", "q1")
+          "mvn r4, #255\n\t"
+          QPS_LOWER("16", "r4", "q0", "q1")
           "vstrw.u32 q0, [r3]\n\t"
           "vstrw.u32 q1, [r3, #16]\n\t"
-          "pop {r4-r7, pc}");
+          "add r3, r10\n\t"
+          "rsb r10, r10, #" QPS_GROUP_BYTES "\n\t"
+          QPS_NEXT_BLOCK
+          "pop {r4-r11, pc}");
 }
+
+#define QPS_ADD_SPREAD(part, spare, lanes, sums)                                                                       \
+    "vmovl" part ".u8 " spare ", " lanes "\n\t"                                                                        \
+    "vadd.i16 " sums ", " sums ", " spare "\n\t"
 
 /* 2-bit codes: a register holds rows of two events, and sums q0 to q3 are of its bytes without their lowest 0 to 3 codes. */
 #define QPS_ADD_CRUMBS                                                                                                 \
@@ -200,15 +240,21 @@ QPS_LOOP(qps_block_8)
     "vstrw.u32 q5, [" place ", #16]\n\t"
 
 /* 32 channels. Both rows of a register together have room for 85 events: 21 rounds. */
-QPS_LOOP(qps_block_2)
+QPS_LOOP(qps_blocks_2)
 {
-    __asm("push {r4-r6, lr}\n\t"
+    __asm("push {r4-r11, lr}\n\t"
           "vpush {d8-d13}\n\t"
+          QPS_TAKE_BLOCKS
           "subs r2, r1\n\t"
-          "subs r4, r2, #2\n\t"
-          "ubfx r5, r4, #1, #2\n\t"
-          "adds r5, #1\n\t"
-          "lsrs r4, #3\n\t"
+          "subs r2, #2\n\t"
+          "ubfx r7, r2, #1, #2\n\t"
+          "adds r7, #1\n\t"
+          "lsrs r2, #3\n\t"
+          "mov r10, r1\n"
+          "6:\n\t"
+          "mov r1, r10\n\t"
+          "mov r4, r2\n\t"
+          "mov r5, r7\n\t"
           "add r12, r3, #32\n\t"
           QPS_FIRST_PAIRS
           QPS_TAKE_ROUNDS("20")
@@ -223,17 +269,18 @@ QPS_LOOP(qps_block_2)
           "beq 4f\n\t"
           QPS_TAKE_ROUNDS("21")
           "dls lr, r5\n\t"
-          QPS_CLEAR
-          "vmov.i32 q2, #0\n\t"
-          "vmov.i32 q3, #0\n\t"
+          QPS_CLEAR("q0", "q1")
+          QPS_CLEAR("q2", "q3")
           QPS_ADD_PAIRS
           QPS_LOWER_CRUMBS
           QPS_ADD_STORED("q0, q1", "r3")
           QPS_ADD_STORED("q2, q3", "r12")
           "b 3b\n"
           "4:\n\t"
+          "add r3, #" QPS_GROUP_BYTES "\n\t"
+          QPS_NEXT_BLOCK
           "vpop {d8-d13}\n\t"
-          "pop {r4-r6, pc}");
+          "pop {r4-r11, pc}");
 }
 
 /* clang-format on */

@@ -1,49 +1,7 @@
 #include "qps_image_dense.h"
+#include "qps_image_walk.h"
 #include "qps_thumb.h"
 #include "qps_trace.h"
-
-/* The pixels under the window that are not zero. */
-static qps_image_list_t qps_list_pixels(const qps_image_t *layer, const uint8_t *image, const qps_taps_t *rows,
-                                        const qps_taps_t *columns, qps_image_event_t *events)
-{
-    const qps_window_t *const window = &layer->window;
-    const uint32_t row_bytes = layer->row_bytes;
-    const uint32_t right = window->dilation_width;
-    const uint32_t down = (uint32_t)layer->input.width * window->dilation_height;
-    const uint32_t y = (uint32_t)(rows->origin + (int32_t)(rows->first * window->dilation_height));
-    const uint32_t x = (uint32_t)(columns->origin + (int32_t)(columns->first * window->dilation_width));
-    const uint32_t width = columns->last - columns->first;
-    const uint8_t *plane = image + y * layer->input.width + x;
-    uint32_t plane_offset = (rows->first * window->kernel_width + columns->first) * row_bytes;
-    qps_image_event_t *event = events;
-    uint32_t total = 0U;
-    for (uint32_t channels = layer->input.channels; channels > 0U; channels--) {
-        const uint8_t *line = plane;
-        uint32_t line_offset = plane_offset;
-        for (uint32_t ky = rows->first; ky < rows->last; ky++) {
-            const uint8_t *pixel = line;
-            uint32_t offset = line_offset;
-            for (uint32_t taps = width; taps > 0U; taps--, pixel += right, offset += row_bytes) {
-                const uint32_t value = *pixel;
-                if (value != 0U) {
-                    event->offset = offset;
-                    event->value = value;
-                    event++;
-                    total += value;
-                }
-            }
-            line += down;
-            line_offset += window->kernel_width * row_bytes;
-        }
-        plane += (uint32_t)layer->input.height * layer->input.width;
-        plane_offset += (uint32_t)window->kernel_height * window->kernel_width * row_bytes;
-    }
-    event->value = 0U;
-    {
-        const qps_image_list_t list = {events, (uint32_t)(event - events), total, NULL};
-        return list;
-    }
-}
 
 #if !QPS_HELIUM
 /* The sums of QPS_IMAGE_BLOCK channels. */
@@ -146,96 +104,49 @@ static void qps_sum_pixels(const uint8_t *codes, const qps_image_event_t *event,
 }
 #endif
 
-/* The sums of a block, and which of its neurons spike at all. */
-static inline uint32_t qps_image_block(const uint8_t *codes, const qps_image_list_t *list,
-                                       const qps_image_scale_t *scale, const int32_t *quiet, uint32_t *sums)
+static inline void qps_image_block(const uint8_t *codes, const qps_image_list_t *list, uint32_t *sums)
 {
-    uint32_t active = 0U;
     qps_sum_pixels(codes, list->events, sums);
-#define QPS_TEST(k)                                                                                                    \
-    if ((int32_t)(sums[k] * scale->factor + scale->offset) > quiet[k]) {                                               \
-        active |= UINT32_C(1) << (k);                                                                                  \
-    }
-    QPS_TEST(0)
-    QPS_TEST(1)
-    QPS_TEST(2)
-    QPS_TEST(3)
-    QPS_TEST(4)
-    QPS_TEST(5)
-    QPS_TEST(6)
-    QPS_TEST(7)
-#undef QPS_TEST
-    return active;
 }
 #endif
 
-/* All timesteps of one neuron that does spike. */
-static inline void qps_image_spike(const qps_image_t *layer, const int32_t *neuron, int32_t current, uint32_t bit,
-                                   uint32_t stride, uint32_t *word)
+/* What an output pixel sees, all of it at once. */
+QPS_MERGED qps_image_list_t qps_image_see(const qps_image_view_t *view, void *dense, qps_image_place_t *place)
 {
-    const int32_t charge = qps_scale_up(current, layer->fraction_bits);
-    const uint32_t decay = layer->decay_shift;
-    const int32_t threshold = neuron[0];
-    const int32_t rest = neuron[1];
-    int32_t membrane = rest;
-    for (uint32_t t = layer->output.timesteps; t > 0U; t--, word += stride) {
-        membrane = qps_shift_right(membrane, decay) + charge;
-        if (membrane > threshold) {
-            membrane = rest;
-            *word |= bit;
-        }
+#if QPS_HELIUM
+    if (dense != NULL) {
+        return qps_dense_see(view, (qps_dense_t *)dense);
     }
+#endif
+    (void)dense;
+    return qps_list_pixels(view, 0U, place);
 }
 
-/* The spikes of one pixel of the layer, all timesteps, from the list of its inputs. */
-static void qps_image_pixel(const qps_image_t *layer, const qps_image_list_t *list, uint32_t words, uint32_t *spikes)
+QPS_MERGED void qps_image_pixel(const qps_image_view_t *view, const qps_image_list_t *list, qps_image_place_t *place,
+                                uint32_t words, uint32_t *spikes)
 {
+    const qps_image_t *const layer = view->layer;
     const uint32_t channels = layer->output.channels;
     const qps_image_scale_t scale = {layer->multiplier, 0U - list->total * layer->zero_point};
+    (void)place;
     qps_clear_words(spikes, layer->output.timesteps * words);
     for (uint32_t first = 0U; first < channels; first += QPS_IMAGE_BLOCK) {
         uint32_t sums[QPS_IMAGE_BLOCK];
-        uint32_t active = qps_image_block(layer->codes + 2U * first, list, &scale, layer->quiet + first, sums);
-        while (active != 0U) {
-            const uint32_t k = qps_lowest_bit(active) / QPS_ACTIVE_BITS;
-            const uint32_t c = first + k;
-            const int32_t current = (int32_t)(sums[k] * scale.factor + scale.offset);
-            qps_image_spike(layer, layer->neurons + 2U * c, current, UINT32_C(1) << (c % 32U), words, spikes + c / 32U);
-            active = qps_image_without(active);
-        }
+        qps_image_block(layer->codes + 2U * first, list, sums);
+        qps_image_fire(layer, &scale, first, sums, words, spikes);
     }
     qps_trace_operations(list->count * channels);
 }
 
 void qps_image_row(const qps_image_t *layer, const void *input, uint32_t *output, int32_t *scratch, uint32_t y)
 {
-    const uint32_t words = qps_spike_words(layer->output.channels);
-    const uint32_t timesteps = layer->output.timesteps;
-    uint32_t *const spikes = (uint32_t *)scratch;
-    uint32_t *const silent = spikes + timesteps * words; /* of a pixel that sees nothing */
-    qps_image_event_t *const events = (qps_image_event_t *)(void *)(silent + timesteps * words);
-    const qps_taps_t rows = qps_rows(&layer->window, y, layer->input.height);
-    const qps_line_t line = qps_begin_line(&layer->output, &layer->tiles, y, output);
-    int known = 0; /* silent is */
 #if QPS_HELIUM
-    qps_dense_t dense;
-    const int few = qps_dense_begin(layer, &dense);
-#endif
-    for (uint32_t x = 0U; x < line.columns; x++) {
-        const qps_taps_t columns = qps_columns(&layer->window, x, layer->input.width);
-#if QPS_HELIUM
-        const qps_image_list_t list = few ? qps_dense_see(layer, &dense, (const uint8_t *)input, &rows, &columns)
-                                          : qps_list_pixels(layer, (const uint8_t *)input, &rows, &columns, events);
+    qps_dense_t all;
+    qps_dense_t *const dense = qps_dense_begin(layer, &all) ? &all : NULL;
 #else
-        const qps_image_list_t list = qps_list_pixels(layer, (const uint8_t *)input, &rows, &columns, events);
+    void *const dense = NULL;
 #endif
-        uint32_t *const pixel = list.count == 0U ? silent : spikes;
-        if (pixel == spikes || !known) {
-            qps_image_pixel(layer, &list, words, pixel);
-            known = known || pixel == silent;
-        }
-        qps_store_pixel(&line, pixel, 0U, timesteps, x);
-    }
+    qps_image_walk(layer, input, output, (uint32_t *)scratch, 0U, y, qps_image_see, dense, qps_image_pixel);
 }
 
 void qps_image_run(const qps_image_t *layer, const void *input, uint32_t *output, int32_t *scratch)

@@ -1,10 +1,13 @@
 /* The first layer, on an image of bytes that is the same at every timestep: currents are computed once per pixel, by
  * multiplication, for the pixels that are not zero; then the neurons take all their timesteps.
  *
- * Layout of codes: rows [input channel][kernel_y][kernel_x], each of words with two codes: bits 0 to 7 and 24 to 31. One
- * multiplication by a pixel yields both products, one 64-bit sum holds both sums. Rows are filled up to whole blocks of
- * QPS_IMAGE_BLOCK channels.
- * Range: the generator has proven that the sum of the lower code of a pair stays below 2^24, and that currents fit int32_t. */
+ * Codes are in rows [input channel][kernel_y][kernel_x], one of all output channels for each input, filled up to whole blocks of
+ * QPS_IMAGE_BLOCK channels. Two kernels add them up:
+ * qps_image: words with two codes, bits 0 to 7 and 24 to 31. One multiplication by a pixel yields both products, one 64-bit sum
+ * holds both sums. The generator has proven that the sum of the lower code of a pair stays below 2^24.
+ * qps_image_bytes: a byte for each code, sums modulo 2^32. Pixels are listed and added up QPS_IMAGE_CHUNK at a time, so that the
+ * list is short however large the window, and the sums of a chunk stay below 2^24.
+ * Range: the generator has proven that currents fit int32_t. */
 #ifndef QPS_IMAGE_H
 #define QPS_IMAGE_H
 
@@ -17,6 +20,8 @@ extern "C" {
 
 /* Output channels whose sums are in registers at once. */
 #define QPS_IMAGE_BLOCK 8U
+/* At most 257. */
+#define QPS_IMAGE_CHUNK 64U
 
 /* A pixel that is not zero, and where the row of codes it meets begins, in bytes. A value of zero ends a list. */
 typedef struct {
@@ -27,7 +32,7 @@ typedef struct {
 typedef struct {
     qps_map_t input; /* QPS_MAP_IMAGE_U8 */
     qps_window_t window;
-    const uint8_t *codes; /* 4-byte aligned, less than 2^16 bytes */
+    const uint8_t *codes; /* 4-byte aligned */
     /* On a constant current A, w = floor(w / 2^decay_shift) + A * 2^fraction_bits from rest on, w > threshold is a spike, w is
      * rest after it. With A up to quiet none ever comes. */
     const int32_t *quiet;   /* per channel, INT32_MAX for those that fill up the last block */
@@ -48,6 +53,11 @@ void qps_image_row(const qps_image_t *layer, const void *input, uint32_t *output
 
 /* All rows of a layer. */
 void qps_image_run(const qps_image_t *layer, const void *input, uint32_t *output, int32_t *scratch);
+
+/* The same with a byte per code. scratch: the spike words as above, a word for each channel of all blocks, then a
+ * qps_image_event_t per row, but no more than QPS_IMAGE_CHUNK, and one more. */
+void qps_image_bytes_row(const qps_image_t *layer, const void *input, uint32_t *output, int32_t *scratch, uint32_t y);
+void qps_image_bytes_run(const qps_image_t *layer, const void *input, uint32_t *output, int32_t *scratch);
 
 #ifdef __cplusplus
 }

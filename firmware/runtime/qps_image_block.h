@@ -1,19 +1,13 @@
-/* What qps_image.c needs of a block of channels, which differs from core to core. */
+/* What kernels of images do with the sums of a block of channels: which of its neurons spike at all, and when. */
 #ifndef QPS_IMAGE_BLOCK_H
 #define QPS_IMAGE_BLOCK_H
 
 #include "qps_image.h"
 #include "qps_lanes.h"
 
-typedef struct qps_dense qps_dense_t; /* qps_image_dense.h */
-
-/* What one output pixel sees. */
-typedef struct {
-    const qps_image_event_t *events;
-    uint32_t count;           /* of pixels that are not zero */
-    uint32_t total;           /* of all values */
-    const qps_dense_t *dense; /* or NULL; in place of events */
-} qps_image_list_t;
+#if QPS_HELIUM
+#include <arm_mve.h>
+#endif
 
 /* A current is sum * factor + offset, modulo 2^32. */
 typedef struct {
@@ -21,24 +15,110 @@ typedef struct {
     uint32_t offset;
 } qps_image_scale_t;
 
-/* Bits of a channel in the number that says which neurons of a block spike; the lowest is set or not, the others are alike. */
 #if QPS_HELIUM
-#define QPS_ACTIVE_BITS 4U
-#else
-#define QPS_ACTIVE_BITS 1U
-#endif
-
-/* Without the first neuron that spikes. */
-static inline uint32_t qps_image_without(uint32_t active)
+/* All timesteps of four neurons, of which those of a predicate do spike; c: the first one. */
+static inline void qps_image_spike(const qps_image_t *layer, uint32_t c, int32x4_t current, mve_pred16_t awake,
+                                   uint32_t stride, uint32_t *word)
 {
-    const uint32_t first = active & (0U - active);
-    return active - first * ((UINT32_C(1) << QPS_ACTIVE_BITS) - 1U);
+    const uint32x4_t bits = vshlq_u32(vdupq_n_u32(1U), vreinterpretq_s32_u32(vidupq_n_u32(c % 32U, 1)));
+    const uint32x4_t places = vidupq_n_u32(0U, 2); /* of thresholds; rests follow them */
+    const int32_t *const neurons = layer->neurons + 2U * c;
+    const int32x4_t rest = vldrwq_gather_shifted_offset_z_s32(neurons + 1, places, awake);
+    /* The others never pass theirs. */
+    const int32x4_t threshold =
+        vpselq_s32(vldrwq_gather_shifted_offset_z_s32(neurons, places, awake), vdupq_n_s32(INT32_MAX), awake);
+    const int32x4_t charge = vshlq_r_s32(current, layer->fraction_bits);
+    int32x4_t membrane = rest;
+    uint32_t fired;
+    __asm volatile("dls lr, %[steps]\n"
+                   "1:\n\t"
+                   "vshl.s32 %q[membrane], %[decay]\n\t"
+                   "ldr %[fired], [%[word]]\n\t"
+                   "vadd.i32 %q[membrane], %q[membrane], %q[charge]\n\t"
+                   "vptt.s32 gt, %q[membrane], %q[threshold]\n\t"
+                   "vmovt %q[membrane], %q[rest]\n\t"
+                   "vaddvat.u32 %[fired], %q[bits]\n\t"
+                   "str %[fired], [%[word]]\n\t"
+                   "add %[word], %[stride]\n\t"
+                   "le lr, 1b"
+                   : [membrane] "+&w"(membrane), [word] "+&r"(word), [fired] "=&Te"(fired)
+                   : [steps] "r"((uint32_t)layer->output.timesteps), [decay] "r"(-(int32_t)layer->decay_shift),
+                     [charge] "w"(charge), [threshold] "w"(threshold), [rest] "w"(rest), [bits] "w"(bits),
+                     [stride] "r"(4U * stride)
+                   : "lr", "p0", "memory");
 }
 
-#if QPS_HELIUM
-/* The sums of QPS_IMAGE_BLOCK channels, and which of their neurons spike at all. */
-uint32_t qps_image_block(const uint8_t *codes, const qps_image_list_t *list, const qps_image_scale_t *scale,
-                         const int32_t *quiet, uint32_t *sums);
-#endif
+/* The spikes of four channels, from c on, at all timesteps; stride: words from one to the next. */
+static inline void qps_image_four(const qps_image_t *layer, const qps_image_scale_t *scale, uint32_t c,
+                                  const uint32_t *sums, uint32_t stride, uint32_t *word)
+{
+    const int32x4_t current =
+        vmlasq_n_s32(vldrwq_s32((const int32_t *)sums), vdupq_n_s32((int32_t)scale->factor), (int32_t)scale->offset);
+    const mve_pred16_t awake = vcmpgtq_s32(current, vldrwq_s32(layer->quiet + c));
+    if (awake != 0U) {
+        qps_image_spike(layer, c, current, awake, stride, word + c / 32U);
+    }
+}
 
+/* The spikes of the block of channels that begins with first, from their sums; words: of a timestep's spikes. */
+static inline void qps_image_fire(const qps_image_t *layer, const qps_image_scale_t *scale, uint32_t first,
+                                  const uint32_t *sums, uint32_t words, uint32_t *spikes)
+{
+    qps_image_four(layer, scale, first, sums, words, spikes);
+    qps_image_four(layer, scale, first + 4U, sums + 4, words, spikes);
+}
+#else
+/* Which neurons of a block spike at all: a bit each. */
+static inline uint32_t qps_image_awake(const qps_image_scale_t *scale, const int32_t *quiet, const uint32_t *sums)
+{
+    uint32_t active = 0U;
+#define QPS_TEST(k)                                                                                                    \
+    if ((int32_t)(sums[k] * scale->factor + scale->offset) > quiet[k]) {                                               \
+        active |= UINT32_C(1) << (k);                                                                                  \
+    }
+    QPS_TEST(0)
+    QPS_TEST(1)
+    QPS_TEST(2)
+    QPS_TEST(3)
+    QPS_TEST(4)
+    QPS_TEST(5)
+    QPS_TEST(6)
+    QPS_TEST(7)
+#undef QPS_TEST
+    return active;
+}
+
+/* All timesteps of one neuron that does spike. */
+static inline void qps_image_spike(const qps_image_t *layer, const int32_t *neuron, int32_t current, uint32_t bit,
+                                   uint32_t stride, uint32_t *word)
+{
+    const int32_t charge = qps_scale_up(current, layer->fraction_bits);
+    const uint32_t decay = layer->decay_shift;
+    const int32_t threshold = neuron[0];
+    const int32_t rest = neuron[1];
+    int32_t membrane = rest;
+    for (uint32_t t = layer->output.timesteps; t > 0U; t--, word += stride) {
+        membrane = qps_shift_right(membrane, decay) + charge;
+        if (membrane > threshold) {
+            membrane = rest;
+            *word |= bit;
+        }
+    }
+}
+
+/* The spikes of the block of channels that begins with first, from their sums; words: of a timestep's spikes. */
+static inline void qps_image_fire(const qps_image_t *layer, const qps_image_scale_t *scale, uint32_t first,
+                                  const uint32_t *sums, uint32_t words, uint32_t *spikes)
+{
+    uint32_t active = qps_image_awake(scale, layer->quiet + first, sums);
+    while (active != 0U) {
+        const uint32_t k = qps_lowest_bit(active);
+        const uint32_t c = first + k;
+        const int32_t current = (int32_t)(sums[k] * scale->factor + scale->offset);
+        qps_image_spike(layer, layer->neurons + 2U * c, current, UINT32_C(1) << (c % 32U), words, spikes + c / 32U);
+        active &= active - 1U;
+    }
+}
+
+#endif
 #endif

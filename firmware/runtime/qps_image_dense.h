@@ -5,7 +5,7 @@
 #ifndef QPS_IMAGE_DENSE_H
 #define QPS_IMAGE_DENSE_H
 
-#include "qps_image_block.h"
+#include "qps_image_walk.h"
 
 #if QPS_HELIUM
 #define QPS_DENSE_REGISTERS 4U
@@ -20,17 +20,21 @@ struct qps_dense {
     uint16_t ky[QPS_DENSE_TAPS];        /* UINT16_MAX in lanes that hold 0 */
     uint16_t kx[QPS_DENSE_TAPS];
     uint16_t pixels[QPS_DENSE_TAPS];
+    uint16_t whole[QPS_DENSE_REGISTERS]; /* lanes of a window that lies inside the image, as predicates */
+    uint16_t height, width;              /* of such a window */
 };
 
 /* 0 if the layer has too many inputs or too few, and nothing else happens. */
 int qps_dense_begin(const qps_image_t *layer, qps_dense_t *dense);
 
 /* What one pixel of the layer sees. */
-qps_image_list_t qps_dense_see(const qps_image_t *layer, qps_dense_t *dense, const uint8_t *image,
-                               const qps_taps_t *rows, const qps_taps_t *columns);
+qps_image_list_t qps_dense_see(const qps_image_view_t *view, qps_dense_t *dense);
 
 /* The sums of QPS_IMAGE_BLOCK outputs; codes: theirs. */
 void qps_dense_sum(const qps_dense_t *dense, const uint8_t *codes, uint32_t *sums);
+
+/* The sums of QPS_IMAGE_BLOCK outputs; codes: theirs. */
+void qps_image_block(const uint8_t *codes, const qps_image_list_t *list, uint32_t *sums);
 #endif
 
 #endif

@@ -19,6 +19,17 @@ static void qps_place_taps(const qps_image_t *layer, uint32_t g, uint32_t start,
     }
 }
 
+/* The lanes of register g whose taps lie inside the image. */
+static inline mve_pred16_t qps_lanes_inside(const qps_dense_t *dense, uint32_t g, const qps_taps_t *rows,
+                                            const qps_taps_t *columns)
+{
+    const uint16x8_t ky = vsubq_n_u16(vldrhq_u16(dense->ky + QPS_DENSE_LANES * g), (uint16_t)rows->first);
+    const uint16x8_t kx = vsubq_n_u16(vldrhq_u16(dense->kx + QPS_DENSE_LANES * g), (uint16_t)columns->first);
+    const uint16x8_t height = vdupq_n_u16((uint16_t)(rows->last - rows->first));
+    const uint16x8_t width = vdupq_n_u16((uint16_t)(columns->last - columns->first));
+    return vcmphiq_m_u16(width, kx, vcmphiq_u16(height, ky));
+}
+
 int qps_dense_begin(const qps_image_t *layer, qps_dense_t *dense)
 {
     const qps_window_t *const window = &layer->window;
@@ -27,6 +38,9 @@ int qps_dense_begin(const qps_image_t *layer, qps_dense_t *dense)
     if (taps < QPS_DENSE_LANES || taps > QPS_DENSE_TAPS || pixels > UINT16_MAX) {
         return 0;
     }
+    const qps_taps_t all_rows = {0, 0U, window->kernel_height}, all_columns = {0, 0U, window->kernel_width};
+    dense->height = window->kernel_height;
+    dense->width = window->kernel_width;
     dense->row_bytes = layer->row_bytes;
     dense->registers = taps > 2U * QPS_DENSE_LANES ? 4U : 2U;
     for (uint32_t g = 0U; g < dense->registers; g++) {
@@ -34,30 +48,24 @@ int qps_dense_begin(const qps_image_t *layer, qps_dense_t *dense)
         const uint32_t start = QPS_DENSE_LANES * g < last ? QPS_DENSE_LANES * g : last;
         dense->rows[g] = start * layer->row_bytes;
         qps_place_taps(layer, g, start, dense);
+        dense->whole[g] = qps_lanes_inside(dense, g, &all_rows, &all_columns);
     }
     return 1;
 }
 
-static inline uint16x8_t qps_see_lanes(const qps_dense_t *dense, uint32_t g, const uint8_t *first,
-                                       const qps_taps_t *rows, const qps_taps_t *columns)
+qps_image_list_t qps_dense_see(const qps_image_view_t *view, qps_dense_t *dense)
 {
-    const uint16x8_t ky = vsubq_n_u16(vldrhq_u16(dense->ky + QPS_DENSE_LANES * g), (uint16_t)rows->first);
-    const uint16x8_t kx = vsubq_n_u16(vldrhq_u16(dense->kx + QPS_DENSE_LANES * g), (uint16_t)columns->first);
-    const uint16x8_t height = vdupq_n_u16((uint16_t)(rows->last - rows->first));
-    const uint16x8_t width = vdupq_n_u16((uint16_t)(columns->last - columns->first));
-    const mve_pred16_t inside = vcmphiq_m_u16(width, kx, vcmphiq_u16(height, ky));
-    return vldrbq_gather_offset_z_u16(first, vldrhq_u16(dense->places + QPS_DENSE_LANES * g), inside);
-}
-
-qps_image_list_t qps_dense_see(const qps_image_t *layer, qps_dense_t *dense, const uint8_t *image,
-                               const qps_taps_t *rows, const qps_taps_t *columns)
-{
+    const qps_taps_t *const rows = &view->rows;
+    const qps_taps_t *const columns = &view->columns;
     /* Where the first tap would be, which need not lie inside. */
-    const uint32_t from = (uint32_t)rows->origin * layer->input.width + (uint32_t)columns->origin;
-    const uint8_t *const first = (const uint8_t *)((uintptr_t)image + from);
+    const uint32_t from = (uint32_t)rows->origin * view->layer->input.width + (uint32_t)columns->origin;
+    const uint8_t *const first = (const uint8_t *)((uintptr_t)view->image + from);
     qps_image_list_t list = {NULL, 0U, 0U, dense};
+    const int whole = rows->last - rows->first == dense->height && columns->last - columns->first == dense->width;
     for (uint32_t g = 0U; g < dense->registers; g++) {
-        const uint16x8_t pixels = qps_see_lanes(dense, g, first, rows, columns);
+        const mve_pred16_t inside = whole ? dense->whole[g] : qps_lanes_inside(dense, g, rows, columns);
+        const uint16x8_t pixels =
+            vldrbq_gather_offset_z_u16(first, vldrhq_u16(dense->places + QPS_DENSE_LANES * g), inside);
         vstrhq_u16(dense->pixels + QPS_DENSE_LANES * g, pixels);
         list.total = vaddvaq_u16(list.total, pixels);
         list.count = vaddvaq_u16(list.count, vminq_u16(pixels, vdupq_n_u16(1U)));

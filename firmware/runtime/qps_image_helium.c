@@ -30,19 +30,12 @@ static inline void qps_sum_pixels(const uint8_t *codes, const qps_image_list_t *
     vst2q_u32(sums, pairs);
 }
 
-uint32_t qps_image_block(const uint8_t *codes, const qps_image_list_t *list, const qps_image_scale_t *scale,
-                         const int32_t *quiet, uint32_t *sums)
+void qps_image_block(const uint8_t *codes, const qps_image_list_t *list, uint32_t *sums)
 {
     if (list->dense != NULL) {
         qps_dense_sum(list->dense, codes, sums);
     } else {
         qps_sum_pixels(codes, list, sums);
     }
-    const int32x4_t factor = vdupq_n_s32((int32_t)scale->factor);
-    const int32x4_t first = vmlasq_n_s32(vldrwq_s32((const int32_t *)sums), factor, (int32_t)scale->offset);
-    const int32x4_t second = vmlasq_n_s32(vldrwq_s32((const int32_t *)sums + 4), factor, (int32_t)scale->offset);
-    const uint32_t lower = vcmpgtq_s32(first, vldrwq_s32(quiet));
-    const uint32_t upper = vcmpgtq_s32(second, vldrwq_s32(quiet + 4));
-    return lower | upper << 16;
 }
 #endif

@@ -68,6 +68,13 @@
 #define QPS_ALONE
 #endif
 
+/* For functions that take others, constants all of them, to be made one loop of. */
+#if defined(__GNUC__)
+#define QPS_MERGED static inline __attribute__((always_inline))
+#else
+#define QPS_MERGED static inline
+#endif
+
 /* Half a word that is also used as a whole. */
 #if defined(__GNUC__)
 typedef uint16_t __attribute__((may_alias)) qps_half_t;

@@ -41,7 +41,8 @@ static inline void qps_lif_next(qps_lif_group_t *group)
 }
 
 #if QPS_HELIUM
-/* Whole groups over all four steps, nothing carried, from this one on; packed: where lambda is 1/2 and 16 bits suffice. */
+/* Whole groups over all four steps, nothing carried, from this one on; packed: where lambda is 1/2 and 16 bits suffice, then with
+ * the channels that are left. */
 void qps_lif_whole(qps_lif_group_t *group, uint32_t groups, int packed);
 #endif
 

@@ -19,6 +19,8 @@ typedef struct {
 typedef struct {
     const qps_map_t *map;
     uint8_t *pixels;  /* the map's row in its first frame, or NULL: nobody reads this one */
+    uint32_t bytes;   /* from pixel to pixel */
+    uint32_t frame;   /* bytes from timestep to timestep */
     uint32_t y;       /* of the layer */
     uint32_t columns; /* of the layer, to be computed */
     uint32_t pool_width;

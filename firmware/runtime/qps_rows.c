@@ -168,25 +168,7 @@ QPS_ALONE static void qps_sum_column(uint32_t bits, const qps_column_t *column, 
 }
 #endif
 
-#if QPS_HELIUM
-void qps_block_2(const uint8_t *codes, const uint16_t *events, const uint16_t *end, uint32_t *sums);
-void qps_block_4(const uint8_t *codes, const uint16_t *events, const uint16_t *end, uint32_t *sums);
-void qps_block_8(const uint8_t *codes, const uint16_t *events, const uint16_t *end, uint32_t *sums);
-static void qps_sum_blocks(uint32_t bits, const qps_blocks_t *blocks)
-{
-    for (uint32_t k = 0U; k < blocks->count; k++) {
-        uint32_t *sums = qps_block_sums(bits, k, blocks->sums);
-        const uint8_t *codes = blocks->codes + blocks->size * k;
-        if (bits == 4U) {
-            qps_block_4(codes, blocks->events, blocks->end, sums);
-        } else if (bits == 2U) {
-            qps_block_2(codes, blocks->events, blocks->end, sums);
-        } else {
-            qps_block_8(codes, blocks->events, blocks->end, sums);
-        }
-    }
-}
-#elif QPS_BLOCKS || QPS_NARROW_BLOCKS
+#if QPS_BLOCKS || QPS_NARROW_BLOCKS
 static inline void qps_sum_blocks(uint32_t bits, const qps_blocks_t *blocks)
 {
     if (bits == 4U) {

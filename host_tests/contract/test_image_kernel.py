@@ -15,6 +15,7 @@ from qpsnn_codegen.kinds.conv import IntegerConv
 from qpsnn_codegen.kinds.input import Lookup
 from qpsnn_codegen.kinds.neuron import IntegerNeuron
 from qpsnn_codegen.kinds.windows import Window
+from qpsnn_codegen.planning.kernels import image
 
 pytestmark = pytest.mark.slow
 
@@ -65,7 +66,7 @@ def test_sums_that_fill_24_bits() -> None:
         if inputs * 255 * 255 < 2**24:
             check_c(case_of(layers), ["image"])
         else:
-            assert kernels_of(layers.network())[0] == "generic"
+            check_c(case_of(layers), ["image_bytes"])
 
 
 @pytest.mark.parametrize("channels", [1, 2, 8])
@@ -78,6 +79,58 @@ def test_as_many_codes_as_offsets_reach(channels: int) -> None:
         inputs = np.concatenate([all_kinds_of_inputs(layers.network()), np.zeros((1, 1, 1, rows), dtype=np.uint8)])
         inputs[-1, ..., -1] = 255
         check_c(case_of(layers, inputs), ["image" if rows == 2048 else "generic"])
+
+
+# --- a byte per code
+
+
+@pytest.fixture
+def only_bytes(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Small layers, too, take a byte per code."""
+    monkeypatch.setattr(image, "_MAX_CODES", 0)
+
+
+@pytest.mark.usefixtures("only_bytes")
+@pytest.mark.parametrize("channels", [1, 3, 7, 8, 9, 16, 23, 24, 31, 32, 33, 65])
+def test_any_number_of_channels_of_bytes(channels: int) -> None:
+    layers = Layers(seed=channels).image(1 + channels % 4, 5, 4)
+    layers.layer(channels, 8, AROUND, symmetric=channels % 2 == 0, fraction_bits=channels % 5, rest=channels * 10)
+    check_c(case_of(layers), ["image_bytes"])
+
+
+@pytest.mark.usefixtures("only_bytes")
+@pytest.mark.parametrize("window", WINDOWS)
+def test_any_window_of_bytes(window: str) -> None:
+    layers = Layers(seed=3).image(3, 7, 6).layer(9, 8, WINDOWS[window], fraction_bits=3, symmetric=True)
+    check_c(case_of(layers), ["image_bytes"])
+
+
+@pytest.mark.parametrize("shape", [(300, 1, 1), (1, 300, 1), (1, 1, 300), (3, 10, 10)], ids=str)
+def test_chunks_end_anywhere(shape: tuple[int, int, int]) -> None:
+    """As many pixels as fill a list, one more, one less, and a multiple of that; in planes, lines and columns."""
+    layers = Layers(seed=shape[1], timesteps=2).image(*shape).layer(20, 8, Window(kernel=shape[1:]), fraction_bits=0)
+    counts = (0, 1, 2, *(n * image.CHUNK + more for n in (1, 2, 3, 4) for more in (-1, 0, 1)), 300)
+    inputs = np.zeros((3 * len(counts), 300), dtype=np.uint8)
+    for row, count in zip(inputs, np.repeat(counts, 3), strict=True):
+        row[layers.rng.choice(300, count, replace=False)] = layers.rng.integers(1, 256, count)
+    # The first pixels, and the last.
+    for k, count in enumerate(counts):
+        inputs[3 * k + 1] = np.where(np.arange(300) < count, 255, 0)
+        inputs[3 * k + 2] = inputs[3 * k + 1, ::-1]
+    check_c(case_of(layers, inputs.reshape(-1, *shape)), ["image_bytes"])
+
+
+def test_sums_of_bytes_beyond_24_bits() -> None:
+    layers = Layers(seed=1, timesteps=2).image(1, 28, 28).layer(30, 8, Window(kernel=(28, 28)), fraction_bits=0)
+    assert int(layers.network().types()["conv0"].high.max()) > 2**25
+    check_c(case_of(layers), ["image_bytes"])
+
+
+def test_rows_that_would_be_filled_with_zeros() -> None:
+    """One channel takes a row of eight bytes: not for long."""
+    for rows, kernel in ((2340, "image_bytes"), (2341, "generic")):
+        layers = Layers(seed=1, timesteps=2).image(1, 1, rows).layer(1, 8, Window(kernel=(1, rows)), fraction_bits=0)
+        assert kernels_of(layers.network())[0] == kernel
 
 
 def test_neurons_that_always_and_never_spike() -> None:

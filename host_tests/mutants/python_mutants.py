@@ -17,7 +17,7 @@ from qpsnn_codegen.planning import layouts
 from qpsnn_codegen.planning.kernels import lanes
 from qpsnn_codegen.planning.kernels.events import EventsKernel
 from qpsnn_codegen.planning.kernels.fusing import LayerKernel
-from qpsnn_codegen.planning.kernels.image import ImageKernel
+from qpsnn_codegen.planning.kernels.image import ImageKernel, ImageLayerKernel
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -202,9 +202,13 @@ EMITTER_MUTANTS: tuple[PythonMutant, ...] = (
         ("tile turned around", "tile = _tile_of(self.pool)", "tile = _tile_of(self.pool)[::-1]"),
     ),
     *_mutants(
+        ImageLayerKernel,
+        "_filled_rows",
+        ("rows of an image by column first", ".transpose(1, 2, 3, 0)", ".transpose(1, 3, 2, 0)"),
+    ),
+    *_mutants(
         ImageKernel,
         "_packed",
-        ("rows of an image by column first", ".transpose(1, 2, 3, 0)", ".transpose(1, 3, 2, 0)"),
         ("second code too low", "<< np.uint32(24)", "<< np.uint32(23)"),
     ),
     *_mutants(

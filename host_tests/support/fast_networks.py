@@ -96,6 +96,16 @@ def image_under_large_windows() -> Tested:
     return few_of(case_of(layers))
 
 
+def image_of_many_bytes() -> Tested:
+    """Codes of a byte each: lists in chunks that end anywhere, sums beyond 24 bits, 16 channels and 8 left over."""
+    layers = Layers(seed=8, timesteps=3).image(4, 23, 25)
+    window = Window(kernel=(9, 11), padding=(1, 2), dilation=(2, 2), stride=(3, 4))
+    codes = layers.rng.integers(0, 256, (22, 4, *window.kernel)).astype(np.uint8)
+    codes[:4], codes[4:8] = 255, np.arange(4)[:, None, None, None]
+    layers.layer(22, 8, window, codes=codes, fraction_bits=0, rest=2000)
+    return few_of(case_of(layers))
+
+
 def few_of(case: Tested) -> Tested:
     """Every third input: a device is slow."""
     return of_network(case.network, case.inputs[::3])
@@ -140,6 +150,7 @@ FAST_NETWORKS: Mapping[str, tuple[Callable[[], Tested], list[str]]] = {
     "windows": (windows, ["events"] * 4),
     "bytes": (image_of_bytes, ["image", "events", "events"]),
     "bytes under large windows": (image_under_large_windows, ["image"]),
+    "many bytes": (image_of_many_bytes, ["image_bytes"]),
     "kept lists": (kept_lists, ["events"] * 4),
     "spikes in bytes": (spikes_in_bytes, ["image"] + ["events"] * 5),
 }

@@ -24,6 +24,7 @@ PLACES = (
     *((name, board) for name in FAST_NETWORKS for board in (DSP, THUMB1, M55)),
     ("additions", THUMB2),
     ("windows", THUMB2),
+    ("many bytes", THUMB2),
 )
 
 
@@ -89,7 +90,24 @@ MUTANTS = {
         *('" all ", " odd ", lsl #8', '" all ", " odd ", lsl #7'),
     ),
     "half of the upper product": (THUMB2, "bytes", "qps_image.c", '" high ", lsl #8', '" high ", lsl #7'),
-    "spikes of the next channel": (THUMB2, "bytes", "qps_gather.c", "add r9, r6, #31", "add r9, r6, #32"),
+    "spikes of the next channel": (THUMB2, "bytes", "qps_gather.c", "subs r6, #1\\n", "subs r6, #2\\n"),
+    "weights of the same tap of a single word": (
+        *(THUMB2, "windows", "qps_gather.c"),
+        *("ldr r11, [r0, #20]", "ldr r11, [r0, #32]"),
+    ),
+    "end of a word among its middle": (
+        *(THUMB2, "many bytes", "qps_image_bytes.c"),
+        *("mov r7, #0xFF\\n", "mov r7, #0x7F\\n"),
+    ),
+    "middle of a word left in its ends": (
+        *(THUMB2, "many bytes", "qps_image_bytes.c"),
+        *("- ((uint64_t)c << 16)", "- ((uint64_t)c << 15)"),
+    ),
+    "chunks of a word not added up": (THUMB2, "many bytes", "qps_image_bytes.c", "sums[2] += c;", "sums[2] = c;"),
+    "third code of a word as the fourth": (
+        *(THUMB1, "many bytes", "qps_image_bytes.c"),
+        *('"lsrs r4, r7, #16', '"lsrs r4, r7, #17'),
+    ),
     "upper code by one bit less": (THUMB1, "bytes", "qps_image.c", '"lsrs r7, r7, #24', '"lsrs r7, r7, #25'),
     "one row more than lanes have room for": (
         *(THUMB1, "additions", "qps_blocks_narrow.c"),
@@ -107,7 +125,20 @@ MUTANTS = {
     ),
     "eight silent channels skipped as seven": (THUMB1, "windows", "qps_gather.c", "base += 8U;", "base += 7U;"),
     "a sum not cleared": (THUMB1, "additions", "qps_thumb.h", '"mov lr, r2', '"mov lr, lr'),
-    "three rounds of four": (M55, "additions", "qps_blocks_helium.c", '"movs r4, #4', '"movs r4, #3'),
+    "upper codes of a chunk's first row halved": (
+        *(M55, "additions", "qps_blocks_helium.c"),
+        *("vshr.u8 q1, q0, #4", "vshr.u8 q1, q0, #5"),
+    ),
+    "odd sums halved": (
+        *(M55, "additions", "qps_blocks_helium.c"),
+        *('"vshr.u16 " lanes ", " lanes ", #8', '"vshr.u16 " lanes ", " lanes ", #7'),
+    ),
+    "odd sums left in the even ones": (M55, "additions", "qps_blocks_helium.c", "mvn lr, #255", "mvn lr, #127"),
+    "second half of a group over the first": (
+        *(M55, "additions", "qps_blocks_helium.c"),
+        *('"rsb r10, r10, #" QPS_GROUP_BYTES', '"add r10, r10, #0"'),
+    ),
+    "the same block again": (M55, "additions", "qps_blocks_helium.c", '"add r0, r8', '"add r0, #0'),
     "more rows than lanes have room for": (
         *(M55, "additions", "qps_blocks_helium.c"),
         *('QPS_TAKE_ROUNDS("21")', 'QPS_TAKE_ROUNDS("22")'),
@@ -116,8 +147,8 @@ MUTANTS = {
         *(M55, "additions", "qps_blocks_helium.c"),
         *('"vldrd.u64 q5, [r0, q6, uxtw #3]', '"vldrd.u64 q5, [r0, q4, uxtw #3]'),
     ),
-    "odd bytes left in the even ones": (M55, "additions", "qps_blocks_helium.c", "mvn r2, #255", "mvn r2, #127"),
-    "upper codes left in the lower ones": (M55, "additions", "qps_blocks_helium.c", "mvn r2, #15", "mvn r2, #31"),
+    "odd bytes left in the even ones": (M55, "additions", "qps_blocks_helium.c", "mvn r4, #255", "mvn r4, #127"),
+    "upper codes left in the lower ones": (M55, "additions", "qps_blocks_helium.c", "mvn lr, #15", "mvn lr, #31"),
     "third byte in the second's place": (M55, "columns", "qps_columns_helium.c", "q1, q3, #16", "q1, q3, #8"),
     "more words than lanes have room for": (
         *(M55, "columns", "qps_columns_helium.c"),
@@ -130,7 +161,23 @@ MUTANTS = {
         "vshr.u32 q2, q2, #24",
         "vshr.u32 q2, q2, #25",
     ),
-    "quiet of the lower half": (M55, "bytes", "qps_image_helium.c", "vldrwq_s32(quiet + 4)", "vldrwq_s32(quiet)"),
+    "quiet of the first channels": (M55, "bytes", "qps_image_block.h", "(layer->quiet + c)", "(layer->quiet)"),
+    "quiet neurons with a threshold": (M55, "bytes", "qps_image_block.h", "vdupq_n_s32(INT32_MAX)", "vdupq_n_s32(0)"),
+    "rests of a first layer's thresholds": (
+        M55,
+        "bytes",
+        "qps_image_block.h",
+        "(neurons + 1, places",
+        "(neurons, places",
+    ),
+    "third four of sixteen channels": (
+        *(M55, "many bytes", "qps_image_bytes_helium.c"),
+        *('QPS_ADD_CODES("8", "q6"', 'QPS_ADD_CODES("4", "q6"'),
+    ),
+    "eight channels left over": (
+        *(M55, "many bytes", "qps_image_bytes_helium.c"),
+        *("if (left > 0U)", "if (left > 2U * QPS_LANES)"),
+    ),
     "halves of signed numbers": (M55, "both ways", "qps_lif_helium.c", "vhadd.u16", "vhadd.s16"),
     "eight neurons, second step as the first": (
         *(M55, "both ways", "qps_lif_helium.c"),
@@ -147,6 +194,15 @@ MUTANTS = {
     "pixels beyond the right border": (
         *(M55, "bytes", "qps_image_dense_helium.c"),
         *("(columns->last - columns->first)", "(columns->last - columns->first + 1U)"),
+    ),
+    "windows at the upper border as inside": (
+        *(M55, "bytes", "qps_image_dense_helium.c"),
+        *("rows->last - rows->first == dense->height && ", ""),
+    ),
+    "last channels: thresholds as rests": (M55, "both ways", "qps_lif_helium.c", "(constants + 2,", "(constants,"),
+    "last channels: sums of the first step": (
+        *(M55, "both ways", "qps_lif_helium.c"),
+        *("t++, sums += QPS_GROUP)", "t++)"),
     ),
     "thresholds as rests": (M55, "both ways", "qps_lif_helium.c", "{0, 1, 4, 5}", "{0, 1, 2, 3}"),
     "upper half of the pair below": (M55, "both ways", "qps_lif_helium.c", "1, QPS_PAIRS + 1};", "1, QPS_PAIRS};"),

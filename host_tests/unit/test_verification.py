@@ -196,7 +196,7 @@ class TestFolders:
         assert verify_folder(folder, inputs=extra, limit=3).inputs == 3
 
     def test_a_changed_kernel_is_found_and_placed(self, copy: Path) -> None:
-        self.change(copy, "runtime/qps_image.c", "if (membrane > threshold)", "if (membrane > threshold + 900)")
+        self.change(copy, "runtime/qps_image_block.h", "if (membrane > threshold)", "if (membrane > threshold + 900)")
         verdict = verify_folder(copy)
         assert verdict.mismatches > 0
         assert verdict.first is not None
@@ -213,7 +213,9 @@ class TestFolders:
         assert verdict.first.layer == "lif1"
 
     def test_undefined_behaviour_is_found(self, copy: Path) -> None:
-        self.change(copy, "runtime/qps_image.c", "if (membrane > threshold)", "if (membrane + INT32_MAX > threshold)")
+        self.change(
+            copy, "runtime/qps_image_block.h", "if (membrane > threshold)", "if (membrane + INT32_MAX > threshold)"
+        )
         with pytest.raises(ToolchainError, match="runtime error"):
             verify_folder(copy, sanitize=True)
 

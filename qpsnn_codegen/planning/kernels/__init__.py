@@ -7,9 +7,9 @@ from collections.abc import Mapping
 from qpsnn_codegen.planning.kernels.base import Candidate, Kernel
 from qpsnn_codegen.planning.kernels.events import EventsKernel
 from qpsnn_codegen.planning.kernels.generic import GenericKernel
-from qpsnn_codegen.planning.kernels.image import ImageKernel
+from qpsnn_codegen.planning.kernels.image import ImageBytesKernel, ImageKernel
 
-KERNELS: tuple[type[Kernel], ...] = (EventsKernel, ImageKernel, GenericKernel)
+KERNELS: tuple[type[Kernel], ...] = (EventsKernel, ImageKernel, ImageBytesKernel, GenericKernel)
 """In order of preference; the last can run every stage."""
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import abstractmethod
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar, Self
 
@@ -21,14 +22,22 @@ if TYPE_CHECKING:
 BLOCK = 8
 """``QPS_IMAGE_BLOCK``."""
 _MAX_CODES = 2**14
-"""Codes take two bytes here; beyond this many, flash matters more than speed, and 16 bits do not hold an offset."""
+"""Beyond this many, flash matters more than speed: codes take a byte, not two."""
+_MAX_SUM = 2**24
+"""Of the lower of two codes that share a word."""
+_MAX_FILLED = 2**14
+"""Bytes that may be spent on filling up rows of one byte per code."""
+_MAX_ROW = 2**16
+"""Offsets from row to row have 16 bits."""
+CHUNK = 64
+"""``QPS_IMAGE_CHUNK``."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class ImageKernel(LayerKernel):
-    """``qps_image_run``."""
+class ImageLayerKernel(LayerKernel):
+    """What the kernels of images share: all but how they add up codes."""
 
-    name: ClassVar[str] = "image"
+    function: ClassVar[str]
 
     @classmethod
     def fit(cls, candidate: Candidate) -> Self | None:
@@ -40,31 +49,46 @@ class ImageKernel(LayerKernel):
         node = candidate.sources.get(conv.inputs[0])
         if node is None or layout_of(node, source, candidate.timesteps).format != "IMAGE_U8":
             return None
-        totals = conv.codes.reshape(len(conv.codes), -1).sum(axis=1, dtype=np.int64)
-        rows = int(np.prod(conv.codes.shape[1:]))
-        if rows * _filled(len(conv.codes)) > _MAX_CODES or int(totals.max()) * int(source.high.max()) >= 2**24:
-            return None
-        return cls(candidate=candidate, conv=conv, neuron=neuron, pool=pool)
+        kernel = cls(candidate=candidate, conv=conv, neuron=neuron, pool=pool)
+        return kernel if kernel._suits else None
 
     @property
-    def _row_words(self) -> int:
-        return _filled(self._channels) // 2
+    @abstractmethod
+    def _suits(self) -> bool:
+        """Whether codes and sums are such as this kernel can add up."""
+
+    @property
+    @abstractmethod
+    def _row_bytes(self) -> int:
+        """Bytes of a row of codes."""
+
+    @abstractmethod
+    def _packed(self) -> NDArray[np.uint8]:
+        """The rows as they are stored."""
+
+    @property
+    @abstractmethod
+    def _words(self) -> str:
+        """What they are made of, for a comment."""
+
+    @property
+    def _filled(self) -> int:
+        """Codes of a row, filled up to whole blocks."""
+        return -(-self._channels // BLOCK) * BLOCK
+
+    def _filled_rows(self) -> NDArray[np.uint8]:
+        rows = self.conv.codes.transpose(1, 2, 3, 0).reshape(self._rows, -1)
+        return np.pad(rows, ((0, 0), (0, self._filled - self._channels)))
 
     @property
     def scratch_words(self) -> int:
         return 2 * self.candidate.timesteps * -(-self._channels // 32) + 2 * (self._rows + 1)
 
     def weight_bytes(self, part: IntegerNode) -> int:
-        return 4 * self._rows * self._row_words if part is self.conv else 0
+        return self._rows * self._row_bytes if part is self.conv else 0
 
     def constant_bytes(self, part: IntegerNode) -> int:
-        return 4 * _filled(self._channels) + 8 * self._channels if part is self.neuron else 0
-
-    def _packed(self) -> NDArray[np.uint8]:
-        rows = self.conv.codes.transpose(1, 2, 3, 0).reshape(self._rows, -1).astype(np.uint32)
-        rows = np.pad(rows, ((0, 0), (0, 2 * self._row_words - rows.shape[1])))
-        words = rows[:, 0::2] | rows[:, 1::2] << np.uint32(24)
-        return np.ascontiguousarray(words.astype("<u4")).view(np.uint8)
+        return 4 * self._filled + 8 * self._channels if part is self.neuron else 0
 
     def quiet(self) -> Integers:
         """Per channel, the largest constant current A with which no spike ever comes: int64 [C].
@@ -94,7 +118,7 @@ class ImageKernel(LayerKernel):
         source = self.candidate.types[self.conv.inputs[0]].shape
         taps = float(taps_inside(self.conv.window, source).sum()) * self._share
         pixels = float(load.steps.sum())
-        blocks = _filled(self._channels) // BLOCK
+        blocks = self._filled // BLOCK
         return {
             "stages": 1.0,
             "pixels": pixels,
@@ -113,9 +137,9 @@ class ImageKernel(LayerKernel):
     def describe(self, c: CModel) -> CLayer:
         conv, neuron = self.conv, self.neuron
         _, inputs, kh, kw = conv.codes.shape
-        comment = f"{conv.name}: rows [input {inputs}][ky {kh}][kx {kw}] of words with two codes, bits 0 and 24 up"
+        comment = f"{conv.name}: rows [input {inputs}][ky {kh}][kx {kw}] of {self._words}"
         codes = c.weights(conv.name, self._packed(), comment)
-        border = np.full(_filled(self._channels), INT32_MAX)
+        border = np.full(self._filled, INT32_MAX)
         border[: self._channels] = self.quiet()
         quiet = c.array(neuron.name, "quiet", "int32_t", border, "largest current without a spike, per channel")
         constants = np.stack([neuron.threshold, neuron.rest], axis=1)
@@ -125,7 +149,7 @@ class ImageKernel(LayerKernel):
             "codes": f"&{codes}[0]",
             "quiet": quiet,
             "neurons": neurons,
-            "row_bytes": 4 * self._row_words,
+            "row_bytes": self._row_bytes,
             "multiplier": conv.multiplier,
             "zero_point": conv.zero_point,
             "decay_shift": neuron.decay.shift,
@@ -139,13 +163,71 @@ class ImageKernel(LayerKernel):
             f"{c.verdict(neuron.name)}; {conv.name}: {c.range_comment(conv.name)}",
         )
         return CLayer(
-            function="qps_image_run",
-            row_function="qps_image_row",
+            function=f"{self.function}_run",
+            row_function=f"{self.function}_row",
             symbol=symbol,
             arguments=("input", "output", "scratch"),
         )
 
 
-def _filled(channels: int) -> int:
-    """Codes of a row, filled up to whole blocks."""
-    return -(-channels // BLOCK) * BLOCK
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ImageKernel(ImageLayerKernel):
+    """``qps_image_run``: two codes per word, both multiplied at once."""
+
+    name: ClassVar[str] = "image"
+    function: ClassVar[str] = "qps_image"
+
+    @property
+    def _suits(self) -> bool:
+        totals = self.conv.codes.reshape(self._channels, -1).sum(axis=1, dtype=np.int64)
+        most = int(self.candidate.types[self.conv.inputs[0]].high.max())
+        return self._rows * self._filled <= _MAX_CODES and int(totals.max()) * most < _MAX_SUM
+
+    @property
+    def _row_bytes(self) -> int:
+        return 2 * self._filled
+
+    def _packed(self) -> NDArray[np.uint8]:
+        rows = self._filled_rows().astype(np.uint32)
+        words = rows[:, 0::2] | rows[:, 1::2] << np.uint32(24)
+        return np.ascontiguousarray(words.astype("<u4")).view(np.uint8)
+
+    @property
+    def _words(self) -> str:
+        return "words with two codes, bits 0 and 24 up"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ImageBytesKernel(ImageLayerKernel):
+    """``qps_image_bytes_run``: a byte per code, pixels in chunks; for codes of 8 bits, others would take more flash."""
+
+    name: ClassVar[str] = "image_bytes"
+    function: ClassVar[str] = "qps_image_bytes"
+
+    @property
+    def _suits(self) -> bool:
+        few = self._rows * (self._filled - self._channels) <= _MAX_FILLED
+        return self.conv.bits == 8 and few and self._filled < _MAX_ROW
+
+    @property
+    def scratch_words(self) -> int:
+        return 2 * self.candidate.timesteps * -(-self._channels // 32) + self._filled + 2 * (min(self._rows, CHUNK) + 1)
+
+    @property
+    def _row_bytes(self) -> int:
+        return self._filled
+
+    def _packed(self) -> NDArray[np.uint8]:
+        return np.ascontiguousarray(self._filled_rows())
+
+    @property
+    def _words(self) -> str:
+        return "bytes"
+
+    def features(self, work: Work) -> dict[str, float]:
+        chunks = work.loads[self.conv.name].scaled(self._share).chunks(CHUNK)
+        return {
+            **ImageLayerKernel.features(self, work),
+            "chunks": chunks,
+            "chunks of blocks": chunks * (self._filled // BLOCK),
+        }
