@@ -3,6 +3,7 @@
 #define QPS_EVENTS_PIXEL_H
 
 #include "qps_events.h"
+#include "qps_lanes.h"
 #include "qps_trace.h"
 
 /* Buffers of a layer, in this order in its scratch. */
@@ -72,9 +73,9 @@ typedef void qps_events_pixel_fn(const void *context, const qps_events_pixel_t *
                                  const qps_events_buffers_t *buffers, uint32_t *spikes);
 
 /* Row y of a layer; alike: pixels that no event reaches have the same spikes. */
-static inline void qps_events_walk(const qps_events_t *layer, const void *input, uint32_t *output, uint32_t y,
-                                   const qps_events_buffers_t *buffers, int alike, qps_events_pixel_fn *run,
-                                   const void *context)
+QPS_INLINE void qps_events_walk(const qps_events_t *layer, const void *input, uint32_t *output, uint32_t y,
+                                const qps_events_buffers_t *buffers, int alike, qps_events_pixel_fn *run,
+                                const void *context)
 {
     const uint32_t timesteps = layer->output.timesteps;
     const qps_line_t line = qps_begin_line(&layer->output, &layer->tiles, y, output);

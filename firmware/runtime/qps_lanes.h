@@ -68,6 +68,13 @@
 #define QPS_ALONE
 #endif
 
+/* For a function that takes another as an argument, to become one with it. */
+#if defined(__GNUC__)
+#define QPS_INLINE static inline __attribute__((always_inline))
+#else
+#define QPS_INLINE static inline
+#endif
+
 /* Half a word that is also used as a whole. */
 #if defined(__GNUC__)
 typedef uint16_t __attribute__((may_alias)) qps_half_t;
