@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from functools import cache
+from functools import cache, partial
 
 import numpy as np
 
 from host_tests.support.agreement import READOUT, Tested, case_of, kernels_of, of_network
 from host_tests.support.layers import Layers, counted_spikes
 from qpsnn_codegen.integer_network import IntegerNetwork
+from qpsnn_codegen.kinds.neuron import Decay
 from qpsnn_codegen.kinds.windows import Window
 from qpsnn_codegen.planning.kernels.events import EventsKernel
 from qpsnn_codegen.planning.plan import make_plan
@@ -133,6 +134,46 @@ def kept_lists() -> Tested:
     return case_of(layers, inputs.astype(np.uint8))
 
 
+def long_sums(timesteps: int) -> Tested:
+    """Fewer events than 16 bits have room for, as many, and more: once, twice, and all there are."""
+    layers = Layers(seed=8, timesteps=timesteps).events(600, 1, 1)
+    layers.layer(67, 8, rest=4000, after="input")
+    layers.layer(67, 8, fraction_bits=9, symmetric=True, decay_shift=2, rest=10**6, after="input")
+    layers.add("neuron0", "neuron1")
+    network = layers.network()
+    limit = 257
+    assert [stage.kernel.sum_limit for stage in make_plan(network, "net").stages[:2]] == [limit, limit]  # type: ignore[attr-defined]
+    inputs = counted_spikes(network, (0, 1, limit - 1, limit, limit + 1, 2 * limit, 2 * limit + 1, 600))
+    steady = [np.broadcast_to(sample[:1], sample.shape) for sample in inputs]
+    return case_of(layers, np.concatenate([inputs, steady]))
+
+
+def long_lists() -> Tested:
+    """Lists kept from window to window that are longer than 16 bits have room for, next to others."""
+    layers = Layers(seed=9).events(70, 3, 9).layer(35, 8, AROUND, rest=300, fraction_bits=0).pool(2, 2)
+    (kernel, *_) = (stage.kernel for stage in make_plan(layers.network(), "net").stages)
+    assert isinstance(kernel, EventsKernel)
+    assert kernel.sum_limit + 40 < kernel.slot
+    densities = layers.rng.choice([0.1, 0.4, 0.44, 0.48, 0.52, 1.0], (12, 4, 1, 1, 9))
+    densities[:4] = np.array([0.38, 0.43, 0.5, 0.7])[:, None, None, None, None]
+    inputs = layers.rng.random((12, 4, 70, 3, 9)) < densities
+    return case_of(layers, inputs.astype(np.uint8))
+
+
+def any_neurons(timesteps: int) -> Tested:
+    """Resets that are soft or none, biases, decays by multiplication, shortcuts of spikes and of counts, sums of any size."""
+    layers = Layers(seed=10, timesteps=timesteps).events(40, 4, 6)
+    layers.layer(64, 4, AROUND, rest=50).neurons("soft")
+    layers.layer(35, 2, AROUND, fraction_bits=4).neurons("none", bias=90)
+    layers.layer(64, 8, AROUND, rest=500).neurons("soft", bias=700, decay=Decay(multiplier=3, rounding=0, shift=2))
+    layers.layer(64, 4, AROUND, symmetric=True, rest=9).neurons(gain=60, shortcut="neuron0")
+    layers.add("neuron2", "neuron3")
+    decay = Decay(multiplier=1_932_735_283, rounding=2**30, shift=31)
+    layers.layer(64, 8, AROUND, rest=700, after="neuron3")
+    layers.neurons("soft", decay=decay, bias=40, gain=5000, shortcut="neuron2 + neuron3").pool(2, 2)
+    return few_of(case_of(layers))
+
+
 FAST_NETWORKS: Mapping[str, tuple[Callable[[], Tested], list[str]]] = {
     "both ways": (both_ways, ["events"] * 6),
     "additions": (additions, ["events"] * 3 + ["generic"] * 2),
@@ -142,6 +183,12 @@ FAST_NETWORKS: Mapping[str, tuple[Callable[[], Tested], list[str]]] = {
     "bytes under large windows": (image_under_large_windows, ["image"]),
     "kept lists": (kept_lists, ["events"] * 4),
     "spikes in bytes": (spikes_in_bytes, ["image"] + ["events"] * 5),
+    "long sums": (partial(long_sums, 4), ["events", "events", "generic"]),
+    "long sums, 3 steps": (partial(long_sums, 3), ["events", "events", "generic"]),
+    "long sums, 6 steps": (partial(long_sums, 6), ["events", "events", "generic"]),
+    "long lists": (long_lists, ["events"]),
+    "any neurons": (partial(any_neurons, 4), ["events"] * 4 + ["generic", "events"]),
+    "any neurons, 6 steps": (partial(any_neurons, 6), ["events"] * 4 + ["generic", "events"]),
 }
 
 
