@@ -11,8 +11,7 @@ static void qps_events_pixel(const void *context, const qps_events_pixel_t *pixe
 
 void qps_events_row(const qps_events_t *layer, const void *input, uint32_t *output, int32_t *scratch, uint32_t y)
 {
-    const uint32_t carried = layer->output.timesteps > QPS_STEPS ? 1U : 0U;
-    const qps_events_buffers_t buffers = qps_events_buffers(layer, scratch, carried);
+    const qps_events_buffers_t buffers = qps_events_buffers(layer, scratch, layer->output.timesteps > QPS_STEPS);
     qps_events_walk(layer, input, output, y, &buffers, 1, qps_events_pixel, layer);
 }
 

@@ -1,8 +1,8 @@
 /* Event-driven layers of any weights and any neurons: those that qps_events.h leaves out.
  *
  * Sums are 16 bits wide. Where more events than that holds reach a pixel, or its neurons are not those of qps_lif.h, the pixel is
- * computed timestep by timestep: the sums of as many events as fit are added to the neurons' charges, 32 bits each, until
- * all events are in; then the neurons run one by one. Pixels of such a layer that do fit are computed as by qps_events.h. */
+ * computed timestep by timestep: the sums of as many events as fit are added to the membranes, until all events
+ * are in; then the neurons are looked at one by one. Pixels of such a layer that do fit are computed as by qps_events.h. */
 #ifndef QPS_EVENTS_ANY_H
 #define QPS_EVENTS_ANY_H
 
@@ -20,7 +20,7 @@ typedef struct {
     qps_map_t shortcut;  /* not QPS_MAP_SPIKES8; as large as the layer; used when neuron.gain is not NULL */
 } qps_events_any_t;
 
-/* As qps_events_row(), but scratch has two words for each sum of a timestep in the place of membranes, always; shortcut may be
+/* As qps_events_row(), but scratch always has room for membranes; shortcut may be
  * NULL where there is none, and is no alias of output. */
 void qps_events_any_row(const qps_events_any_t *layer, const void *input, const void *shortcut, uint32_t *output,
                         int32_t *scratch, uint32_t y);

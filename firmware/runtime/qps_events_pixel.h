@@ -9,25 +9,25 @@
 /* Buffers of a layer, in this order in its scratch. */
 typedef struct {
     uint32_t *sums;
-    int32_t *membranes; /* NULL if no word is carried */
-    uint32_t *charges;  /* where two are */
+    int32_t *membranes; /* NULL if none are kept */
     uint32_t *spikes;
     uint32_t *silent; /* spikes of a pixel that no event reaches */
     uint16_t *lists;
 } qps_events_buffers_t;
 
-/* carried: words for every sum of a timestep that are not overwritten by the next. */
-static inline qps_events_buffers_t qps_events_buffers(const qps_events_t *layer, int32_t *scratch, uint32_t carried)
+static inline qps_events_buffers_t qps_events_buffers(const qps_events_t *layer, int32_t *scratch, int membranes)
 {
     const uint32_t groups = qps_rows_groups(&layer->rows);
     const uint32_t spike_words = QPS_STEPS * qps_spike_words(layer->output.channels);
-    const uint32_t lanes = groups * 2U * QPS_PAIRS;
     qps_events_buffers_t buffers;
-    int32_t *const next = scratch + groups * QPS_GROUP_SUMS;
+    int32_t *next = scratch + groups * QPS_GROUP_SUMS;
     buffers.sums = (uint32_t *)scratch;
-    buffers.membranes = carried > 0U ? next : NULL;
-    buffers.charges = (uint32_t *)next + lanes;
-    buffers.spikes = (uint32_t *)next + carried * lanes;
+    buffers.membranes = NULL;
+    if (membranes) {
+        buffers.membranes = next;
+        next += groups * 2U * QPS_PAIRS;
+    }
+    buffers.spikes = (uint32_t *)next;
     buffers.silent = buffers.spikes + spike_words;
     buffers.lists = (uint16_t *)(void *)(buffers.silent + spike_words);
     return buffers;

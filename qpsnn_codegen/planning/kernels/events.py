@@ -94,8 +94,8 @@ class EventsKernel(LayerKernel):
     @property
     def scratch_words(self) -> int:
         groups = -(-self._channels // GROUP)
-        carried = 2 if self._any else self.candidate.timesteps > STEPS
-        return groups * (STEPS * PAIRS + carried * GROUP + 2 * STEPS) + -(-max(self._rows, STEPS * self.slot) // 2)
+        membranes = GROUP if self._any or self.candidate.timesteps > STEPS else 0
+        return groups * (STEPS * PAIRS + membranes + 2 * STEPS) + -(-max(self._rows, STEPS * self.slot) // 2)
 
     @property
     def slot(self) -> int:
