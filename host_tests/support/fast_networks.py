@@ -44,8 +44,12 @@ def both_ways() -> Tested:
 
 def limits(network: IntegerNetwork) -> list[int]:
     """``packed_limit`` of every layer."""
+    return [kernel.packed_limit for kernel in _events(network)]
+
+
+def _events(network: IntegerNetwork) -> list[EventsKernel]:
     kernels = [stage.kernel for stage in make_plan(network, "net").stages]
-    return [kernel.packed_limit for kernel in kernels if isinstance(kernel, EventsKernel)]
+    return [kernel for kernel in kernels if isinstance(kernel, EventsKernel)]
 
 
 def additions() -> Tested:
@@ -121,8 +125,7 @@ def kept_lists() -> Tested:
     layers.layer(40, 4, Window(kernel=(1, 2), padding=(0, 4)), rest=300)
     layers.layer(40, 2, Window(kernel=(3, 8), padding=(1, 0)), rest=40)
     layers.layer(40, 4, Window(kernel=(5, 7), padding=(2, 3)), rest=500, decay_shift=2)
-    kernels = [stage.kernel for stage in make_plan(layers.network(), "net").stages]
-    assert all(kernel.slot for kernel in kernels if isinstance(kernel, EventsKernel))
+    assert all(kernel.slot for kernel in _events(layers.network()))
     # From column to column and from timestep to timestep another density, none to all of them.
     shape = (10, 4, 1, 1, 12)
     densities = layers.rng.choice([0.0, 0.0, 0.02, 0.3, 0.5, 0.6, 0.7, 0.8, 1.0], shape)
@@ -137,22 +140,28 @@ def kept_lists() -> Tested:
 def long_sums(timesteps: int) -> Tested:
     """Fewer events than 16 bits have room for, as many, and more: once, twice, and all there are."""
     layers = Layers(seed=8, timesteps=timesteps).events(600, 1, 1)
-    layers.layer(67, 8, rest=4000, after="input")
+    codes = layers.rng.integers(0, 256, (67, 600, 1, 1)).astype(np.uint8)
+    layers.layer(67, 8, codes=codes, symmetric=True, fraction_bits=0, rest=4000, after="input")
     layers.layer(67, 8, fraction_bits=9, symmetric=True, decay_shift=2, rest=10**6, after="input")
-    layers.add("neuron0", "neuron1")
+    layers.layer(67, 8, after="input")
+    layers.neurons("soft", decay=Decay(multiplier=1_932_735_283, rounding=2**30, shift=31), bias=3000)
+    layers.add("neuron0", "neuron1").add("neuron0 + neuron1", "neuron2")
     network = layers.network()
-    limit = 257
-    assert [stage.kernel.sum_limit for stage in make_plan(network, "net").stages[:2]] == [limit, limit]  # type: ignore[attr-defined]
-    inputs = counted_spikes(network, (0, 1, limit - 1, limit, limit + 1, 2 * limit, 2 * limit + 1, 600))
+    several, least, most = (kernel.sum_limit for kernel in _events(network))
+    assert least == most == 257 < several < 600
+    counts = (0, 1, *(limit + more for limit in (least, several) for more in (-1, 0, 1)))
+    inputs = counted_spikes(network, (*counts, 2 * least, 2 * least + 1, 600))
     steady = [np.broadcast_to(sample[:1], sample.shape) for sample in inputs]
-    return case_of(layers, np.concatenate([inputs, steady]))
+    case = case_of(layers, np.concatenate([inputs, steady]))
+    pairs = -(-67 // 2)
+    assert [kernel.constant_bytes(kernel.neuron) for kernel in _events(case.network)[:2]] == [8 * pairs, 8 * 67]
+    return case
 
 
 def long_lists() -> Tested:
     """Lists kept from window to window that are longer than 16 bits have room for, next to others."""
     layers = Layers(seed=9).events(70, 3, 9).layer(35, 8, AROUND, rest=300, fraction_bits=0).pool(2, 2)
-    (kernel, *_) = (stage.kernel for stage in make_plan(layers.network(), "net").stages)
-    assert isinstance(kernel, EventsKernel)
+    (kernel,) = _events(layers.network())
     assert kernel.sum_limit + 40 < kernel.slot
     densities = layers.rng.choice([0.1, 0.4, 0.44, 0.48, 0.52, 1.0], (12, 4, 1, 1, 9))
     densities[:4] = np.array([0.38, 0.43, 0.5, 0.7])[:, None, None, None, None]
@@ -161,7 +170,7 @@ def long_lists() -> Tested:
 
 
 def any_neurons(timesteps: int) -> Tested:
-    """Resets that are soft or none, biases, decays by multiplication, shortcuts of spikes and of counts, sums of any size."""
+    """Soft resets and none, biases, decays by multiplication, shortcuts of spikes and of counts, sums of any size."""
     layers = Layers(seed=10, timesteps=timesteps).events(40, 4, 6)
     layers.layer(64, 4, AROUND, rest=50).neurons("soft")
     layers.layer(35, 2, AROUND, fraction_bits=4).neurons("none", bias=90)
@@ -174,6 +183,16 @@ def any_neurons(timesteps: int) -> Tested:
     return few_of(case_of(layers))
 
 
+def quiet_shortcuts() -> Tested:
+    """Shortcuts that spike where no event reaches the layer itself: pixels without events are not alike."""
+    layers = Layers(seed=11).events(33, 4, 9).layer(40, 4, AROUND, fraction_bits=0)
+    layers.layer(40, 4, Window(kernel=(1, 3), padding=(0, 1)), after="input").neurons(gain=99, shortcut="neuron0")
+    (_, kernel) = _events(layers.network())
+    assert kernel.slot
+    inputs = layers.rng.random((9, 4, 33, 4, 9)) < np.array([0.0, 0.005, 0.02])[:, None, None, None, None].repeat(3, 0)
+    return case_of(layers, inputs.astype(np.uint8))
+
+
 FAST_NETWORKS: Mapping[str, tuple[Callable[[], Tested], list[str]]] = {
     "both ways": (both_ways, ["events"] * 6),
     "additions": (additions, ["events"] * 3 + ["generic"] * 2),
@@ -183,12 +202,13 @@ FAST_NETWORKS: Mapping[str, tuple[Callable[[], Tested], list[str]]] = {
     "bytes under large windows": (image_under_large_windows, ["image"]),
     "kept lists": (kept_lists, ["events"] * 4),
     "spikes in bytes": (spikes_in_bytes, ["image"] + ["events"] * 5),
-    "long sums": (partial(long_sums, 4), ["events", "events", "generic"]),
-    "long sums, 3 steps": (partial(long_sums, 3), ["events", "events", "generic"]),
-    "long sums, 6 steps": (partial(long_sums, 6), ["events", "events", "generic"]),
+    "long sums": (partial(long_sums, 4), ["events"] * 3 + ["generic"] * 2),
+    "long sums, 3 steps": (partial(long_sums, 3), ["events"] * 3 + ["generic"] * 2),
+    "long sums, 6 steps": (partial(long_sums, 6), ["events"] * 3 + ["generic"] * 2),
     "long lists": (long_lists, ["events"]),
     "any neurons": (partial(any_neurons, 4), ["events"] * 4 + ["generic", "events"]),
     "any neurons, 6 steps": (partial(any_neurons, 6), ["events"] * 4 + ["generic", "events"]),
+    "quiet shortcuts": (quiet_shortcuts, ["events"] * 2),
 }
 
 
