@@ -149,7 +149,7 @@ def long_sums(timesteps: int) -> Tested:
     network = layers.network()
     several, least, most = (kernel.sum_limit for kernel in _events(network))
     assert least == most == 257 < several < 600
-    counts = (0, 1, *(limit + more for limit in (least, several) for more in (-1, 0, 1)))
+    counts = (0, 1, 2, 100, *(limit + more for limit in (least, several) for more in (-1, 0, 1)))
     inputs = counted_spikes(network, (*counts, 2 * least, 2 * least + 1, 600))
     steady = [np.broadcast_to(sample[:1], sample.shape) for sample in inputs]
     case = case_of(layers, np.concatenate([inputs, steady]))
