@@ -192,11 +192,6 @@ EMITTER_MUTANTS: tuple[PythonMutant, ...] = (
     ),
     *_mutants(
         EventsKernel,
-        "sum_limit",
-        ("sums of one event too many", "np.count_nonzero(codes", "1 + np.count_nonzero(codes"),
-    ),
-    *_mutants(
-        EventsKernel,
         "_lif",
         ("multiplier of the codes left out", "neuron.fraction_bits + conv.multiplier - 1", "neuron.fraction_bits"),
         ("zero point without fraction bits", '"fraction_bits": f"{neuron.fraction_bits}U"', '"fraction_bits": "0U"'),
