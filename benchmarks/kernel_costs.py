@@ -27,7 +27,7 @@ from qpsnn_codegen import nn
 from qpsnn_codegen.calibration import measure_work
 from qpsnn_codegen.integer_network import IntegerNetwork
 from qpsnn_codegen.kinds.conv import IntegerConv
-from qpsnn_codegen.kinds.neuron import IntegerNeuron
+from qpsnn_codegen.kinds.neuron import Decay, IntegerNeuron
 from qpsnn_codegen.kinds.pools import CurrentPool, MapPool
 from qpsnn_codegen.kinds.readout import SumReadout
 from qpsnn_codegen.kinds.windows import Window
@@ -100,14 +100,31 @@ def networks() -> Iterator[IntegerNetwork]:
         yield Layers(seed=bits, timesteps=timesteps).events(40, 5, 5).layer(72, bits, SAME).network()
     for channels, size, window, outputs in IMAGES + LARGE_IMAGES:
         yield Layers(seed=size).image(channels, size, size).layer(outputs, 8, window, fraction_bits=2).network()
+    yield from long_networks()
     yield from generic_networks()
 
 
-def generic_networks() -> Iterator[IntegerNetwork]:
-    """What only the generic kernel runs: other neurons, pools of currents, counts, large images, readouts."""
+def long_networks() -> Iterator[IntegerNetwork]:
+    """What the kernel of events computes timestep by timestep: long sums, other neurons, shortcuts."""
+    for timesteps in (3, 4, 6):
+        yield Layers(seed=1, timesteps=timesteps).events(600, 1, 1).layer(70, 8).network()
+        yield Layers(seed=2, timesteps=timesteps).events(80, 5, 5).layer(40, 8, SAME).network()
+    multiplied = Decay(multiplier=3, rounding=0, shift=2)
     for bits in (2, 4, 8):
-        yield _soft(Layers(seed=bits).events(40, 5, 5).layer(24, bits, SAME))
-        yield _soft(Layers(seed=bits).events(16, 7, 7).layer(70, bits, POINT))
+        yield Layers(seed=bits).events(40, 5, 5).layer(64, bits, SAME).neurons("soft").network()
+        yield Layers(seed=bits).events(16, 7, 7).layer(70, bits, POINT).neurons("soft", bias=3).network()
+        yield Layers(seed=bits).events(70, 4, 4).layer(33, bits, SAME).neurons(decay=multiplied).network()
+        shortcut = Layers(seed=bits).events(40, 5, 5).layer(40, 4, SAME).layer(40, bits, SAME)
+        yield shortcut.neurons(gain=40, shortcut="neuron0").network()
+    counts = Layers(seed=3).events(64, 4, 4).layer(64, 4, SAME).add("input", "neuron0").layer(64, 4, after="neuron0")
+    yield counts.neurons(gain=40, shortcut="input + neuron0").network()
+
+
+def generic_networks() -> Iterator[IntegerNetwork]:
+    """What only the generic kernel runs: groups, pools of currents, counts, large images, readouts."""
+    for bits in (2, 4, 8):
+        yield _grouped(Layers(seed=bits).events(40, 5, 5).layer(24, bits, SAME))
+        yield _grouped(Layers(seed=bits).events(16, 7, 7).layer(70, bits, POINT))
         # Codes that take too much flash for the image kernel; those of 8 bits are added up byte by byte.
         yield Layers(seed=bits).image(1, 24, 24).layer(90, bits, Window(kernel=(24, 24))).network()
         yield _readout(Layers(seed=bits).events(300, 1, 1), 10, bits)
@@ -125,10 +142,14 @@ def generic_networks() -> Iterator[IntegerNetwork]:
     yield sums.add("input", "neuron0").network()
 
 
-def _soft(layers: Layers) -> IntegerNetwork:
-    outputs = layers.shape[0]
-    changes = {"reset": "soft", "drop": np.full(outputs, 40), "bias": np.full(outputs, 3)}
-    return with_neuron(layers.network(), "neuron0", **changes)
+def _grouped(layers: Layers) -> IntegerNetwork:
+    """With the first layer in two groups."""
+    network = layers.network()
+    first, conv, *others = network.nodes
+    if not isinstance(conv, IntegerConv):
+        raise TypeError("the beginning of a network has changed")
+    conv = replace(conv, codes=conv.codes[:, : conv.codes.shape[1] // 2], groups=2)
+    return replace(network, nodes=(first, conv, *others))
 
 
 def _readout(layers: Layers, classes: int, bits: int) -> IntegerNetwork:

@@ -8,22 +8,6 @@ static inline const qps_half_t *qps_lane_sums(const qps_lif_group_t *group, uint
     return (const qps_half_t *)(const void *)group->sums + lane;
 }
 
-static inline int32_t qps_lane_threshold(const qps_lif_t *lif, uint32_t lane)
-{
-    return lif->narrow != NULL ? lif->narrow[lane / 2U * 4U + lane % 2U] : lif->wide[2U * lane];
-}
-
-static inline int32_t qps_lane_rest(const qps_lif_t *lif, uint32_t lane)
-{
-    return lif->narrow != NULL ? lif->narrow[lane / 2U * 4U + 2U + lane % 2U] : lif->wide[2U * lane + 1U];
-}
-
-/* w before its comparison. Modulo 2^32: that w fits is proven, not that its parts do. */
-static inline int32_t qps_lif_charge(int32_t membrane, uint32_t decay, uint32_t sum, uint32_t scale, uint32_t cost)
-{
-    return (int32_t)((uint32_t)qps_shift_right(membrane, decay) - cost + sum * scale);
-}
-
 /* Some lanes, any number of steps, membranes kept if asked for: the way that always works. */
 QPS_ALONE static void qps_lif_any(const qps_lif_group_t *group, uint32_t first, uint32_t spacing, uint32_t bit)
 {
@@ -251,9 +235,8 @@ static void qps_lif_rest(const qps_lif_group_t *group)
 void qps_lif_run(const qps_lif_t *lif, const qps_steps_t *steps, const uint32_t *sums, int32_t *membranes,
                  uint32_t *spikes)
 {
-    const uint32_t zero = lif->narrow != NULL ? QPS_NARROW_ZERO : 0U;
-    const uint32_t bias = zero - (zero >> lif->decay_shift);
-    const uint32_t cost = lif->event_cost;
+    const uint32_t bias = qps_lif_bias(lif);
+    const uint32_t cost = qps_lif_event_cost(lif);
     uint32_t most = 0U;
     qps_lif_group_t group;
     group.lif = lif;

@@ -1,9 +1,9 @@
 /* Leaky integrate-and-fire neurons with a hard reset, on the 16-bit sums of event-driven layers.
  *
  * Per neuron and timestep, in integers with F fraction bits:
- *     w = floor(w / 2^decay_shift) + S * 2^sum_shift - n * event_cost;   spike = w > threshold;   w = rest after a spike
- * S is the sum of the weight codes of the n events of this timestep: with m * S - z * n for the current, sum_shift is F, plus
- * 1 for m = 2, and event_cost is z * 2^F. What is added at every timestep has been folded into rest and threshold.
+ *     w = floor(w / 2^decay_shift) + S * 2^sum_shift - n * z * 2^F;   spike = w > threshold;   w = rest after a spike
+ * S is the sum of the weight codes of the n events of this timestep, z their zero point: with m * S - z * n for the current,
+ * sum_shift is F, plus 1 for m = 2. What is added at every timestep has been folded into rest and threshold.
  * The generator has proven that w fits int32_t, whatever the input. */
 #ifndef QPS_LIF_H
 #define QPS_LIF_H
@@ -25,7 +25,8 @@ typedef struct {
     const int32_t *wide;
     uint16_t channels;
     uint16_t packed_limit; /* with fewer events than that per timestep, 2 A 2^F fits 16 bits, and lambda is 1/2 */
-    uint16_t event_cost;
+    uint8_t zero_point;
+    uint8_t fraction_bits;
     uint8_t decay_shift; /* < 32 */
     uint8_t sum_shift;
 } qps_lif_t;

@@ -19,6 +19,35 @@ typedef struct {
     uint32_t stride;
 } qps_lif_group_t;
 
+static inline int32_t qps_lane_threshold(const qps_lif_t *lif, uint32_t lane)
+{
+    return lif->narrow != NULL ? lif->narrow[lane / 2U * 4U + lane % 2U] : lif->wide[2U * lane];
+}
+
+static inline int32_t qps_lane_rest(const qps_lif_t *lif, uint32_t lane)
+{
+    return lif->narrow != NULL ? lif->narrow[lane / 2U * 4U + 2U + lane % 2U] : lif->wide[2U * lane + 1U];
+}
+
+/* What an event takes from every w. */
+static inline uint32_t qps_lif_event_cost(const qps_lif_t *lif)
+{
+    return (uint32_t)lif->zero_point << lif->fraction_bits;
+}
+
+/* What w loses when the zero of narrow constants decays with it. */
+static inline uint32_t qps_lif_bias(const qps_lif_t *lif)
+{
+    const uint32_t zero = lif->narrow != NULL ? QPS_NARROW_ZERO : 0U;
+    return zero - (zero >> lif->decay_shift);
+}
+
+/* w before its comparison. Modulo 2^32: that w fits is proven, not that its parts do. */
+static inline int32_t qps_lif_charge(int32_t membrane, uint32_t decay, uint32_t sum, uint32_t scale, uint32_t cost)
+{
+    return (int32_t)((uint32_t)qps_shift_right(membrane, decay) - cost + sum * scale);
+}
+
 static inline void qps_lif_store(const qps_lif_group_t *group, uint32_t word0, uint32_t word1, uint32_t word2,
                                  uint32_t word3)
 {

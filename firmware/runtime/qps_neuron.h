@@ -46,16 +46,19 @@ typedef struct {
 void qps_spiking_run(const qps_spiking_t *layer, const void *input, const void *shortcut, uint32_t *output,
                      int32_t *scratch);
 
+static inline int32_t qps_neuron_decay(const qps_neuron_t *neuron, int32_t membrane)
+{
+    if (neuron->decay_multiplier == 0) {
+        return qps_shift_right(membrane, neuron->decay_shift);
+    }
+    const int64_t product = (int64_t)membrane * neuron->decay_multiplier + neuron->decay_rounding;
+    return (int32_t)qps_shift_right_64(product, neuron->decay_shift);
+}
+
 /* w before its comparison: decay, current, bias. */
 static inline int32_t qps_neuron_charge(const qps_neuron_t *neuron, uint32_t c, int32_t membrane, int32_t current)
 {
-    int32_t charged;
-    if (neuron->decay_multiplier == 0) {
-        charged = qps_shift_right(membrane, neuron->decay_shift);
-    } else {
-        const int64_t product = (int64_t)membrane * neuron->decay_multiplier + neuron->decay_rounding;
-        charged = (int32_t)qps_shift_right_64(product, neuron->decay_shift);
-    }
+    int32_t charged = qps_neuron_decay(neuron, membrane);
     charged += qps_scale_up(current, neuron->fraction_bits);
     if (neuron->bias != NULL) {
         charged += neuron->bias[c];

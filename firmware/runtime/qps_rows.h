@@ -8,7 +8,7 @@
  * goes. Sums are 16-bit lanes in pairs, a pair per 32-bit word, in the order in which blocks and words come apart (qps_blocks.h).
  * The generator permutes channels so that pair p of a group of 32 channels is (p, p + 16), and so that in a last, smaller
  * group pair p is (2 p, 2 p + 1).
- * Range: the generator has proven that a row set of any events sums to less than 2^16 in every channel. */
+ * Range: the rows of a list sum to less than 2^16 in every channel. */
 #ifndef QPS_ROWS_H
 #define QPS_ROWS_H
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import replace
+from typing import Any, Literal
 
 import numpy as np
 import pytest
@@ -15,7 +16,7 @@ from host_tests.support.builds import emit
 from host_tests.support.layers import Layers, all_kinds_of_inputs, counted_spikes, hits, tuned, with_neuron
 from qpsnn_codegen.integer_network import INT32_MAX, IntegerNetwork
 from qpsnn_codegen.kinds.conv import IntegerConv
-from qpsnn_codegen.kinds.neuron import IntegerNeuron
+from qpsnn_codegen.kinds.neuron import Decay, IntegerNeuron
 from qpsnn_codegen.kinds.windows import Window
 from qpsnn_codegen.lowering import lower
 from qpsnn_codegen.planning.kernels.events import EventsKernel
@@ -107,17 +108,102 @@ def test_many_additions_of_8_bits() -> None:
 
 @pytest.mark.parametrize("bits", BITS)
 def test_sums_that_fill_16_bits(bits: int) -> None:
-    """The largest sum that fits; with one input more the layer goes to the other kernel."""
+    """The largest sum that fits, and one input more."""
     top = 2**bits - 1
     inputs = (2**16 - 1) // top
     for more in (0, 1):
         layers = Layers(seed=bits, timesteps=2).events(inputs + more, 1, 1)
         layers.layer(5, bits, fraction_bits=0, symmetric=True)
-        if more:
-            assert kernels_of(layers.network())[0] == "generic"
-        else:
-            counts = (0, 1, inputs - 1, inputs)
-            check_c(case_of(layers, counted_spikes(layers.network(), counts)), ["events"])
+        kernel = kernel_of(layers.network())
+        assert kernel.sum_limit == inputs
+        counts = (0, 1, inputs - 1, inputs, inputs + more)
+        check_c(case_of(layers, counted_spikes(layers.network(), counts)), ["events"])
+
+
+@pytest.mark.parametrize("timesteps", [1, 3, 4, 6, 9])
+def test_sums_beyond_16_bits(timesteps: int) -> None:
+    """Narrow constants and wide ones, channels in groups and not, every decay; at some timesteps only, and at all."""
+    layers = Layers(seed=timesteps, timesteps=timesteps).events(530, 1, 1)
+    codes = layers.rng.integers(0, 256, (35, 530, 1, 1)).astype(np.uint8)
+    codes[0] = np.where(np.arange(530) % 2, 255, 0)[:, None, None]
+    for channels, symmetric, decay_shift, fraction_bits, rest in (
+        (35, False, 1, 0, 900),
+        (35, True, 2, 2, -300),
+        (35, False, 2, 9, 70_000),
+        (35, True, 1, 0, 30),
+    ):
+        layers.layer(
+            channels,
+            8,
+            symmetric=symmetric,
+            decay_shift=decay_shift,
+            fraction_bits=fraction_bits,
+            rest=rest,
+            after="input",
+            codes=codes if symmetric else None,
+        )
+    for index in range(1, 4):
+        layers.add("neuron0" if index == 1 else layers.nodes[-1].name, f"neuron{index}")
+    network = layers.network()
+    assert [kernel_of(network, index).sum_limit for index in range(4)] == [257] * 4
+    inputs = counted_spikes(network, (0, 1, 256, 257, 258, 513, 514, 515, 530))
+    steady = [np.broadcast_to(sample[:1], sample.shape) for sample in inputs]
+    case = case_of(layers, np.concatenate([inputs, steady]))
+    assert [is_narrow(kernel_of(case.network, index)) for index in range(4)] == [False, True, False, True]
+    check_c(case, ["events"] * 4 + ["generic"] * 3)
+
+
+@pytest.mark.parametrize("bits", BITS)
+def test_the_limit_of_sums_is_the_largest(bits: int) -> None:
+    """As many of the largest codes as sum to less than 2^16, in the fullest channel, and not one more."""
+    rng = np.random.default_rng(bits)
+    for inputs in (20_000, 30_000):
+        codes = rng.integers(0, 2**bits, (3, inputs, 1, 1)).astype(np.uint8)
+        kernel = kernel_of(Layers(seed=1).events(inputs, 1, 1).layer(3, bits, codes=codes).network())
+        heaviest = np.sort(codes.reshape(3, -1).astype(np.int64), axis=1)[:, ::-1]
+        assert heaviest[:, : kernel.sum_limit].sum(axis=1).max() < 2**16
+        assert kernel.sum_limit == inputs or heaviest[:, : kernel.sum_limit + 1].sum(axis=1).max() >= 2**16
+
+
+# --- other neurons
+
+
+DECAYS = {
+    "by a shift": Decay(multiplier=0, rounding=0, shift=1),
+    "of 1": Decay(multiplier=0, rounding=0, shift=0),
+    "by a ratio": Decay(multiplier=7, rounding=0, shift=3),
+    "rounded": Decay(multiplier=1_288_490_189, rounding=2**30, shift=31),
+}
+
+
+@pytest.mark.parametrize("timesteps", [1, 4, 7])
+@pytest.mark.parametrize("decay", DECAYS)
+@pytest.mark.parametrize("reset", ["hard", "soft", "none"])
+def test_any_neurons(reset: Literal["hard", "soft", "none"], decay: str, timesteps: int) -> None:
+    """With and without a bias, shortcuts of spikes and of counts, few channels and many, over windows and pools."""
+    layers = Layers(seed=timesteps, timesteps=timesteps).events(34, 4, 4)
+    layers.layer(34, 4, AROUND, rest=70).neurons(reset, decay=DECAYS[decay])
+    layers.layer(34, 2, AROUND, fraction_bits=5, rest=200)
+    layers.neurons(reset, decay=DECAYS[decay], bias=300, gain=900, shortcut="input")
+    layers.add("neuron0", "neuron1")
+    layers.layer(34, 8, AROUND, rest=90, after="neuron1")
+    layers.neurons(reset, decay=DECAYS[decay], gain=3000, shortcut="neuron0 + neuron1").pool(2, 2)
+    layers.layer(67, 4).neurons(reset, decay=DECAYS[decay], bias=20)
+    check_c(case_of(layers), ["events", "events", "generic", "events", "events"])
+
+
+def test_any_neurons_on_long_sums() -> None:
+    layers = Layers(seed=2).events(600, 1, 1)
+    layers.layer(40, 8, fraction_bits=1).neurons("soft", decay=DECAYS["rounded"], bias=5000)
+    inputs = counted_spikes(layers.network(), (0, 1, 256, 257, 258, 514, 515, 600))
+    check_c(case_of(layers, inputs), ["events"])
+
+
+def test_shortcut_of_an_image() -> None:
+    """Bytes that do not change over time."""
+    layers = Layers(seed=3, timesteps=3).image(5, 4, 4).layer(5, 4, AROUND).layer(5, 4, AROUND, rest=40)
+    layers.neurons(gain=9, shortcut="input")
+    check_c(case_of(layers), ["image", "events"])
 
 
 def test_parts_beyond_32_bits() -> None:
@@ -332,16 +418,22 @@ def test_what_the_kernel_leaves_to_others() -> None:
     one = np.ones(6, dtype=np.int64)
     others = {
         "groups": changed(network, "conv0", groups=2, codes=conv.codes[:, :2]),
-        "soft reset": changed(network, "neuron0", reset="soft", drop=one),
-        "no reset": changed(network, "neuron0", reset="none"),
-        "bias": changed(network, "neuron0", bias=one),
-        "decay by multiplication": changed(network, "neuron0", decay=replace(neuron.decay, multiplier=3, shift=2)),
         "counts": changed(network, "input", max_value=2),
-        "event cost": changed(network, "neuron0", fraction_bits=13),
         "multiplier": changed(network, "conv0", multiplier=3),
     }
     assert {why: kernels_of(other)[0] for why, other in others.items()} == dict.fromkeys(others, "generic")
-    assert kernels_of(changed(network, "neuron0", fraction_bits=12))[0] == "events"
+    # Only the kernel of events takes other neurons.
+    image = Layers(seed=1).image(4, 6, 6).layer(6, 4, AROUND).network()
+    assert kernels_of(image)[0] == "image"
+    other_neurons: tuple[dict[str, Any], ...] = (
+        {"reset": "soft", "drop": one},
+        {"reset": "none"},
+        {"bias": one},
+        {"decay": replace(neuron.decay, multiplier=3, shift=2)},
+    )
+    for fields in other_neurons:
+        assert kernels_of(changed(network, "neuron0", **fields))[0] == "events"
+        assert kernels_of(changed(image, "neuron0", **fields))[0] == "generic"
 
 
 def test_potentials_are_no_spikes() -> None:

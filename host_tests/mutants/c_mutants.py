@@ -67,7 +67,7 @@ GENERIC_MUTANTS: tuple[CMutant, ...] = (
     ),
     *mutants_of(
         "qps_neuron.h",
-        ("decay missed", "charged = qps_shift_right(membrane, neuron->decay_shift);", "charged = membrane;"),
+        ("decay missed", "return qps_shift_right(membrane, neuron->decay_shift);", "return membrane;"),
         (
             "decay truncates",
             "qps_shift_right(membrane, neuron->decay_shift)",

@@ -78,7 +78,7 @@ def events() -> Network:
 
 
 def residual() -> Network:
-    """A normalized image, integrate-and-fire with biases, a shortcut, gains of both signs below a pool."""
+    """A normalized image, integrate-and-fire with biases, shortcuts, gains of both signs below a pool."""
     sketch = Sketch(seed=13, timesteps=4, decay=1.0)
     sketch.image((2, 6, 6), normalized=True)
     sketch.conv("stem", 5, 8, rescaw=False)
@@ -92,7 +92,10 @@ def residual() -> Network:
     sketch.conv("conv2", 6, 4)
     sketch.max_pool("pool", Window(kernel=(2, 2), padding=(1, 1)))
     sketch.norm("norm2")
-    sketch.neuron("if2", reset="none")
+    branch = sketch.neuron("if2", reset="none")
+    sketch.conv("conv3", 6, 4, groups=2)
+    sketch.add("sum3", "conv3", branch)
+    sketch.neuron("if3")
     sketch.average_pool("average")
     sketch.flatten()
     sketch.linear("fc", 3)

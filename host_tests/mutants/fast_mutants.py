@@ -5,7 +5,11 @@ from __future__ import annotations
 from host_tests.mutants.c_mutants import CMutant, mutants_of
 
 _FOUR_ROUND = "            if (membrane > threshold) {\n                word3"
-_SILENT = "if (kept && qps_gather_silent(&gather, steps.steps)) {"
+_SILENT = "if (pixel.kept && alike && qps_gather_silent(&gather, steps.steps)) {"
+_ANY_SHORTCUT = "steps->first + t, pixel->x, membranes);"
+_ANY_PARTS = "left < layer->sum_limit ? left : layer->sum_limit;"
+_ANY_BIT = "lane % 2U * QPS_PAIRS + lane % QPS_GROUP / 2U : lane - whole;"
+_ANY_LAST = "left < QPS_GROUP ? left : QPS_GROUP, membranes);"
 _BEYOND = "if (distance == 0U) {\n        return 0;"
 _NO_ROOM = "if (!qps_move_list(gather, t)) {\n            return 0;"
 _LAST_COLUMN = "gather->next = QPS_NO_COLUMN;\n            return 0;"
@@ -66,12 +70,7 @@ FAST_MUTANTS: tuple[CMutant, ...] = (
     ),
     *mutants_of(
         "qps_lif.c",
-        ("decay of the membrane left out", "(uint32_t)qps_shift_right(membrane, decay)", "(uint32_t)membrane"),
-        ("events cost nothing", "- cost + sum * scale", "- 0U * cost + sum * scale"),
         ("lane of the neighbour", "(const void *)group->sums + lane;", "(const void *)group->sums + lane / 2U * 2U;"),
-        ("threshold of the neighbour", "narrow[lane / 2U * 4U + lane % 2U]", "narrow[lane / 2U * 4U]"),
-        ("threshold as rest", "4U + 2U + lane % 2U]", "4U + lane % 2U]"),
-        ("threshold as rest of 32 bits", "wide[2U * lane + 1U]", "wide[2U * lane]"),
         ("rest of the narrow is the threshold", "narrows[k + 2U]", "narrows[k]"),
         ("rest of the wide is the threshold", "wides[k + 1U]", "wides[k]"),
         ("narrow constants of the lower half", "narrow[2U * group->lane + half]", "narrow[2U * group->lane]"),
@@ -92,7 +91,6 @@ FAST_MUTANTS: tuple[CMutant, ...] = (
         ("last neuron left out", "left < QPS_GROUP ? left :", "left < QPS_GROUP ? left - 1U :"),
         ("words before steps, step by step", "[t * group->stride] |= bit;", "[t] |= bit;"),
         ("spikes of the pixel before", "group->spikes[t * group->stride] = 0U;", "(void)t;"),
-        ("zero of narrow constants not made up for", "zero - (zero >> lif->decay_shift)", "zero"),
         (
             "events of the first step",
             "group.cost[t] = steps->events[t] * cost",
@@ -101,6 +99,13 @@ FAST_MUTANTS: tuple[CMutant, ...] = (
     ),
     *mutants_of(
         "qps_lif_group.h",
+        ("decay of the membrane left out", "(uint32_t)qps_shift_right(membrane, decay)", "(uint32_t)membrane"),
+        ("events cost nothing", "- cost + sum * scale", "- 0U * cost + sum * scale"),
+        ("threshold of the neighbour", "narrow[lane / 2U * 4U + lane % 2U]", "narrow[lane / 2U * 4U]"),
+        ("threshold as rest", "4U + 2U + lane % 2U]", "4U + lane % 2U]"),
+        ("threshold as rest of 32 bits", "wide[2U * lane + 1U]", "wide[2U * lane]"),
+        ("zero of narrow constants not made up for", "zero - (zero >> lif->decay_shift)", "zero"),
+        ("zero point without fraction bits", "(uint32_t)lif->zero_point << lif->fraction_bits;", "lif->zero_point;"),
         ("words before steps", "spikes += group->stride;\n    *spikes = word1;", "spikes++;\n    *spikes = word1;"),
     ),
     *mutants_of(
@@ -161,19 +166,105 @@ FAST_MUTANTS: tuple[CMutant, ...] = (
     ),
     *mutants_of(
         "qps_events.c",
+        ("membranes of long windows not kept", "scratch, layer->output.timesteps > QPS_STEPS)", "scratch, 0)"),
+    ),
+    *mutants_of(
+        "qps_events_pixel.h",
+        ("frames from the first on", "pixel->x, first + t);", "pixel->x, t);"),
         (
-            "frames from the first on",
-            "qps_gather_window(gather, x, steps->first + t)",
-            "qps_gather_window(gather, x, t)",
+            "one event too many together",
+            "if (list.count > limit)",
+            "if (list.count > limit && list.count - limit > 1U)",
         ),
+        ("silent despite a shortcut", _SILENT, _SILENT.replace(" && alike", "")),
         ("spikes over the membranes", "next += groups * 2U * QPS_PAIRS;", "next += groups * QPS_PAIRS;"),
         ("silent spikes over the others", "buffers.silent = buffers.spikes + spike_words;", "buffers.silent = next;"),
         ("lists over the silent spikes", "(void *)(buffers.silent + spike_words)", "(void *)buffers.silent"),
         ("silent once it has been", _SILENT, _SILENT.replace("qps_", "(silent || qps_").replace("))", ")))")),
-        ("silent though nobody looked", _SILENT, _SILENT.replace("kept && ", "")),
-        ("silent spikes never made", "!= buffers.silent || !silent)", "!= buffers.silent || silent)"),
-        ("silent spikes known too soon", "silent = silent || spikes == buffers.silent;", "silent = 1;"),
-        ("sums of the first step", "buffers->sums + QPS_PAIRS * t", "buffers->sums + 0U * t"),
+        ("silent though nobody looked", _SILENT, _SILENT.replace("pixel.kept && ", "")),
+        ("silent spikes never made", "!= buffers->silent || !silent)", "!= buffers->silent || silent)"),
+        ("silent spikes known too soon", "silent = silent || spikes == buffers->silent;", "silent = 1;"),
+        ("sums of the first step", "sums + QPS_PAIRS * t);", "sums + 0U * t);"),
+    ),
+    *mutants_of(
+        "qps_events_any.c",
+        (
+            "part's sums of the next lane",
+            "QPS_PAIRS, membranes);\n            qps",
+            "QPS_PAIRS - 1U, membranes);\n            qps",
+        ),
+        ("lower half for the upper", "lanes + 1, 2U,", "lanes, 2U,"),
+        ("upper half over the lower", "2U, first + QPS_PAIRS, QPS_PAIRS", "2U, first, QPS_PAIRS"),
+        (
+            "half sums side by side",
+            "qps_any_charge_lanes(charge, lanes, 2U,",
+            "qps_any_charge_lanes(charge, lanes, 1U,",
+        ),
+        ("last channels charged one short", _ANY_LAST, _ANY_LAST.replace("? left", "? left - 1U")),
+        ("lif's sums in the order of channels", "if (lif || left < QPS_GROUP)", "if (left < QPS_GROUP)"),
+        ("groups of sums of one step", "sums += QPS_GROUP_SUMS)", "sums += QPS_PAIRS)"),
+        ("bias of a part left out", "scale, cost - bias);", "scale, cost + 0U * bias);"),
+        ("bias of the first channel", "(uint32_t)neuron->bias[c] : 0U;", "(uint32_t)neuron->bias[0] : 0U;"),
+        ("decay by multiplication left out", "qps_neuron_decay(neuron, membranes[c]), 0U,", "membranes[c], 0U,"),
+        ("decay by multiplication as a shift", " || neuron->decay_multiplier != 0)", ")"),
+        ("bias only with a multiplier", "neuron->bias != NULL || neuron->decay", "neuron->decay"),
+        ("decay of lif's neurons for all", "plain ? lif->decay_shift : neuron->decay_shift", "lif->decay_shift"),
+        ("zero of narrow constants decays", "charge.cost = 0U - qps_lif_bias(lif);", "charge.cost = 0U;"),
+        (
+            "one event too many in a part",
+            _ANY_PARTS,
+            _ANY_PARTS.replace("? left : layer->sum_limit", "+ 2U ? left : layer->sum_limit"),
+        ),
+        ("parts one short", "list.events += list.count;", "list.events += list.count - 1U;"),
+        ("first part again", "list.events += list.count;", "(void)list.events;"),
+        ("only the first part", "} while (left > 0U);", "} while (left > 99999U);"),
+        ("cost of all parts so far", "        charge.cost = 0U;\n", ""),
+        ("every part decays", "        charge.decay_shift = 0U;\n", ""),
+        ("every part multiplied", "        charge.neuron = NULL;\n", ""),
+        (
+            "shortcut of the first row",
+            "row->shortcut, t, row->y, x);\n        for",
+            "row->shortcut, t, 0U, x);\n        for",
+        ),
+        ("shortcut's first word again", "first += QPS_GROUP, words++)", "first += QPS_GROUP)"),
+        ("shortcut spikes of the first word", "c = first + qps_lowest_bit(word);", "c = qps_lowest_bit(word);"),
+        ("gain of the first channel", "1U, (uint32_t)gain[c]", "1U, (uint32_t)gain[0]"),
+        (
+            "counts of a shortcut as spikes",
+            "0U, value, (uint32_t)gain[c]",
+            "0U, value != 0U ? 1U : 0U, (uint32_t)gain[c]",
+        ),
+        ("counts of the first row", "row->shortcut, t, row->y, x, c);", "row->shortcut, t, 0U, x, c);"),
+        ("steps of a shortcut from the first on", _ANY_SHORTCUT, _ANY_SHORTCUT.replace("steps->first + ", "")),
+        ("any neuron's spike at the threshold", "if (w > threshold[c])", "if (w >= threshold[c])"),
+        ("any neuron's spike one above", "if (w > threshold[c])", "if (w > threshold[c] + 1)"),
+        ("any neuron's reset left out", "membranes[c] = qps_neuron_discharge(neuron, c, w);", "(void)w;"),
+        ("any neuron's spike in the next lane", "bit = 1U; bit != 0U &&", "bit = 2U; bit != 0U &&"),
+        (
+            "pairs of a group side by side",
+            _ANY_BIT,
+            _ANY_BIT.replace("lane % 2U * QPS_PAIRS + lane % QPS_GROUP / 2U", "lane % QPS_GROUP"),
+        ),
+        ("channels left over as a whole group", "lif->channels & ~(QPS_GROUP - 1U);", "lif->channels;"),
+        ("long spike at the threshold", "membranes[lane] > qps_lane", "membranes[lane] >= qps_lane"),
+        ("long reset left out", "membranes[lane] = qps_lane_rest(lif, lane);", "(void)membranes;"),
+        ("long spikes not cleared", "qps_clear_words(words, qps_spike_words(lif->channels));", "(void)0;"),
+        ("long neurons begin at 0", "? qps_lane_rest(lif, c)", "? 0"),
+        ("any neurons begin at 0", ": layer->neuron.rest[c];", ": 0;"),
+        (
+            "membranes not carried to long sums",
+            "timesteps > QPS_STEPS ? membranes : NULL;",
+            "timesteps > 99U ? membranes : NULL;",
+        ),
+        ("all sums together", "steps, layer->sum_limit, buffers", "steps, UINT32_MAX, buffers"),
+        ("every fourth step begins", "if (steps->first == 0U) {", "if (steps->first < 99U) {"),
+        ("long spikes of all steps in one", "t++, spikes += words)", "t++)"),
+        (
+            "no room for membranes",
+            "qps_events_buffers(&layer->events, scratch, 1)",
+            "qps_events_buffers(&layer->events, scratch, 0)",
+        ),
+        ("shortcut taken for silence", "layer->neuron.gain == NULL, qps_any", "1, qps_any"),
     ),
     *mutants_of(
         "qps_image.c",

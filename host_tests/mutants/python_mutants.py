@@ -192,9 +192,9 @@ EMITTER_MUTANTS: tuple[PythonMutant, ...] = (
     ),
     *_mutants(
         EventsKernel,
-        "describe",
+        "_lif",
         ("multiplier of the codes left out", "neuron.fraction_bits + conv.multiplier - 1", "neuron.fraction_bits"),
-        ("zero point without fraction bits", "conv.zero_point << neuron.fraction_bits", "conv.zero_point"),
+        ("zero point without fraction bits", '"fraction_bits": f"{neuron.fraction_bits}U"', '"fraction_bits": "0U"'),
     ),
     *_mutants(
         LayerKernel,

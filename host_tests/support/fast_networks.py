@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from functools import cache
+from functools import cache, partial
 
 import numpy as np
 
 from host_tests.support.agreement import READOUT, Tested, case_of, kernels_of, of_network
 from host_tests.support.layers import Layers, counted_spikes
 from qpsnn_codegen.integer_network import IntegerNetwork
+from qpsnn_codegen.kinds.neuron import Decay
 from qpsnn_codegen.kinds.windows import Window
 from qpsnn_codegen.planning.kernels.events import EventsKernel
 from qpsnn_codegen.planning.plan import make_plan
@@ -43,8 +44,12 @@ def both_ways() -> Tested:
 
 def limits(network: IntegerNetwork) -> list[int]:
     """``packed_limit`` of every layer."""
+    return [kernel.packed_limit for kernel in _events(network)]
+
+
+def _events(network: IntegerNetwork) -> list[EventsKernel]:
     kernels = [stage.kernel for stage in make_plan(network, "net").stages]
-    return [kernel.packed_limit for kernel in kernels if isinstance(kernel, EventsKernel)]
+    return [kernel for kernel in kernels if isinstance(kernel, EventsKernel)]
 
 
 def additions() -> Tested:
@@ -130,8 +135,7 @@ def kept_lists() -> Tested:
     layers.layer(40, 4, Window(kernel=(1, 2), padding=(0, 4)), rest=300)
     layers.layer(40, 2, Window(kernel=(3, 8), padding=(1, 0)), rest=40)
     layers.layer(40, 4, Window(kernel=(5, 7), padding=(2, 3)), rest=500, decay_shift=2)
-    kernels = [stage.kernel for stage in make_plan(layers.network(), "net").stages]
-    assert all(kernel.slot for kernel in kernels if isinstance(kernel, EventsKernel))
+    assert all(kernel.slot for kernel in _events(layers.network()))
     # From column to column and from timestep to timestep another density, none to all of them.
     shape = (10, 4, 1, 1, 12)
     densities = layers.rng.choice([0.0, 0.0, 0.02, 0.3, 0.5, 0.6, 0.7, 0.8, 1.0], shape)
@@ -140,6 +144,65 @@ def kept_lists() -> Tested:
     # Every row begins with events and ends without.
     densities[5] = np.where(np.arange(12) < 3, 0.3, 0.0)
     inputs = layers.rng.random((10, 4, 12, 4, 12)) < densities
+    return case_of(layers, inputs.astype(np.uint8))
+
+
+def long_sums(timesteps: int) -> Tested:
+    """Fewer events than 16 bits have room for, as many, and more: once, twice, and all there are."""
+    layers = Layers(seed=8, timesteps=timesteps).events(600, 1, 1)
+    codes = layers.rng.integers(0, 256, (67, 600, 1, 1)).astype(np.uint8)
+    layers.layer(67, 8, codes=codes, symmetric=True, fraction_bits=0, rest=4000, after="input")
+    layers.layer(67, 8, fraction_bits=9, symmetric=True, decay_shift=2, rest=10**6, after="input")
+    layers.layer(67, 8, after="input")
+    layers.neurons("soft", decay=Decay(multiplier=1_932_735_283, rounding=2**30, shift=31), bias=3000)
+    # Large codes of small weights: their sums leave 16 bits while the neurons do not.
+    layers.layer(67, 8, codes=120 + codes % 17, symmetric=True, fraction_bits=0, rest=200, after="input")
+    layers.add("neuron0", "neuron1").add("neuron2", "neuron3")
+    layers.add("neuron0 + neuron1", "neuron2 + neuron3")
+    network = layers.network()
+    several, least, _, heavy = (kernel.sum_limit for kernel in _events(network))
+    assert least == 257 < several < heavy < 600 < limits(network)[3]
+    counts = (0, 1, 2, 100, *(limit + more for limit in (least, several, heavy) for more in (-1, 0, 1)))
+    inputs = counted_spikes(network, (*counts, 2 * least, 2 * least + 1, 600))
+    steady = [np.broadcast_to(sample[:1], sample.shape) for sample in inputs]
+    case = case_of(layers, np.concatenate([inputs, steady]))
+    pairs = -(-67 // 2)
+    assert [kernel.constant_bytes(kernel.neuron) for kernel in _events(case.network)[:2]] == [8 * pairs, 8 * 67]
+    return case
+
+
+def long_lists() -> Tested:
+    """Lists kept from window to window that are longer than 16 bits have room for, next to others."""
+    layers = Layers(seed=9).events(70, 3, 9).layer(35, 8, AROUND, rest=300, fraction_bits=0).pool(2, 2)
+    (kernel,) = _events(layers.network())
+    assert kernel.sum_limit + 40 < kernel.slot
+    densities = layers.rng.choice([0.1, 0.4, 0.44, 0.48, 0.52, 1.0], (12, 4, 1, 1, 9))
+    densities[:4] = np.array([0.38, 0.43, 0.5, 0.7])[:, None, None, None, None]
+    inputs = layers.rng.random((12, 4, 70, 3, 9)) < densities
+    return case_of(layers, inputs.astype(np.uint8))
+
+
+def any_neurons(timesteps: int) -> Tested:
+    """Soft resets and none, biases, decays by multiplication, shortcuts of spikes and of counts, sums of any size."""
+    layers = Layers(seed=10, timesteps=timesteps).events(40, 4, 6)
+    layers.layer(64, 4, AROUND, rest=50).neurons("soft")
+    layers.layer(35, 2, AROUND, fraction_bits=4).neurons("none", bias=90)
+    layers.layer(64, 8, AROUND, rest=500).neurons("soft", bias=700, decay=Decay(multiplier=3, rounding=0, shift=2))
+    layers.layer(64, 4, AROUND, symmetric=True, rest=9).neurons(gain=60, shortcut="neuron0")
+    layers.add("neuron2", "neuron3")
+    decay = Decay(multiplier=1_932_735_283, rounding=2**30, shift=31)
+    layers.layer(64, 8, AROUND, rest=700, after="neuron3")
+    layers.neurons("soft", decay=decay, bias=40, gain=5000, shortcut="neuron2 + neuron3").pool(2, 2)
+    return few_of(case_of(layers))
+
+
+def quiet_shortcuts() -> Tested:
+    """Shortcuts that spike where no event reaches the layer itself: pixels without events are not alike."""
+    layers = Layers(seed=11).events(33, 4, 9).layer(40, 4, AROUND, fraction_bits=0)
+    layers.layer(40, 4, Window(kernel=(1, 3), padding=(0, 1)), after="input").neurons(gain=99, shortcut="neuron0")
+    (_, kernel) = _events(layers.network())
+    assert kernel.slot
+    inputs = layers.rng.random((9, 4, 33, 4, 9)) < np.array([0.0, 0.005, 0.02])[:, None, None, None, None].repeat(3, 0)
     return case_of(layers, inputs.astype(np.uint8))
 
 
@@ -153,6 +216,13 @@ FAST_NETWORKS: Mapping[str, tuple[Callable[[], Tested], list[str]]] = {
     "many bytes": (image_of_many_bytes, ["image_bytes"]),
     "kept lists": (kept_lists, ["events"] * 4),
     "spikes in bytes": (spikes_in_bytes, ["image"] + ["events"] * 5),
+    "long sums": (partial(long_sums, 4), ["events"] * 4 + ["generic"] * 3),
+    "long sums, 3 steps": (partial(long_sums, 3), ["events"] * 4 + ["generic"] * 3),
+    "long sums, 6 steps": (partial(long_sums, 6), ["events"] * 4 + ["generic"] * 3),
+    "long lists": (long_lists, ["events"]),
+    "any neurons": (partial(any_neurons, 4), ["events"] * 4 + ["generic", "events"]),
+    "any neurons, 6 steps": (partial(any_neurons, 6), ["events"] * 4 + ["generic", "events"]),
+    "quiet shortcuts": (quiet_shortcuts, ["events"] * 2),
 }
 
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -105,6 +105,35 @@ class Layers:
         self.nodes.append(conv)
         return self.append(neuron, (outputs, *window.output_size((height, width))))
 
+    def neurons(
+        self,
+        reset: Literal["hard", "soft", "none"] = "hard",
+        *,
+        decay: Decay | None = None,
+        bias: int = 0,
+        gain: int = 0,
+        shortcut: str = "",
+    ) -> Layers:
+        """Other neurons for the layer that was just written down.
+
+        Args:
+            bias, gain: the largest of any channel, and their negatives; 0 is none.
+            shortcut: the map that ``gain`` is of.
+        """
+        neuron = self.nodes[-1]
+        assert isinstance(neuron, IntegerNeuron)
+        channels = len(neuron.threshold)
+        self.nodes[-1] = replace(
+            neuron,
+            inputs=(*neuron.inputs, shortcut) if gain else neuron.inputs,
+            reset=reset,
+            drop=self.rng.integers(1, 40 << neuron.fraction_bits, channels) if reset == "soft" else None,
+            bias=self.rng.integers(-bias, bias + 1, channels) if bias else None,
+            gain=self.rng.integers(-gain, gain + 1, channels) if gain else None,
+            decay=decay or neuron.decay,
+        )
+        return self
+
     def pool(self, height: int, width: int) -> Layers:
         """A maximum pool whose windows lie side by side."""
         return self.pool_by(Window(kernel=(height, width), stride=(height, width)))
@@ -190,25 +219,30 @@ def all_kinds_of_inputs(network: IntegerNetwork, random: int = 8) -> NDArray[np.
 
 def membranes(network: IntegerNetwork, inputs: NDArray[np.uint8], name: str, *, spiking: bool = True) -> Integers:
     """Every membrane of a layer before its comparison ``[N, T, C, H, W]``; not ``spiking``: as if it never passed."""
+    (neuron,) = (node for node in network.nodes if node.name == name)
+    assert isinstance(neuron, IntegerNeuron)
     seen: list[Integers] = []
 
     def observe(node: str, arguments: tuple[Integers, ...], result: Integers) -> None:
         if node == name:
-            seen.append(arguments[0])
+            charges = arguments[0] * 2**neuron.fraction_bits
+            if neuron.bias is not None:
+                charges = charges + neuron.bias[:, None, None]
+            if neuron.gain is not None:
+                charges = charges + neuron.gain[:, None, None] * arguments[1]
+            seen.append(charges)
 
     run_reference(network, inputs, observe=observe)
-    current = np.concatenate(seen)
-    (neuron,) = (node for node in network.nodes if node.name == name)
-    assert isinstance(neuron, IntegerNeuron)
+    charges = np.concatenate(seen)
     rest, threshold = (values[:, None, None] for values in (neuron.rest, neuron.threshold))
-    membrane = np.broadcast_to(rest, current[:, 0].shape)
+    membrane = np.broadcast_to(rest, charges[:, 0].shape)
     steps = []
     for t in range(network.timesteps):
-        charge = current[:, min(t, current.shape[1] - 1)] * 2**neuron.fraction_bits
-        membrane = membrane // 2**neuron.decay.shift + charge
+        membrane = neuron.decay.apply(membrane) + charges[:, min(t, charges.shape[1] - 1)]
         steps.append(membrane)
-        if spiking:
-            membrane = np.where(membrane > threshold, rest, membrane)
+        if spiking and neuron.reset != "none":
+            after = rest if neuron.drop is None else membrane - neuron.drop[:, None, None]
+            membrane = np.where(membrane > threshold, after, membrane)
     return np.stack(steps, axis=1)
 
 

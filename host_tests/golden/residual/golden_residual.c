@@ -4,12 +4,12 @@
  * Options: --name golden_residual --timesteps 4 --weights-in c --input-bits 16
  *
  * Arena: bytes first ... last, stages that need it, contents
- *   256 ... 320, stages 0 to 1: input.table, [channel][y][x] signed 16-bit
- *   0 ... 256, stages 1 to 3: stem_if, [t][y][x] groups of 1 32-bit words, bit c % 32 of word c / 32 is channel c
- *   320 ... 352, stages 1 to 1: stem_if/scratch, scratch
- *   256 ... 320, stages 2 to 3: shortcut, [t][y][x] groups of 1 32-bit words, bit c % 32 of word c / 32 is channel c
- *   320 ... 384, stages 3 to 4: if, [t][y][x] groups of 1 32-bit words, bit c % 32 of word c / 32 is channel c
- *   384 ... 432, stages 3 to 3: if/scratch, scratch
+ *   0 ... 64, stages 0 to 1: input.table, [channel][y][x] signed 16-bit
+ *   488 ... 744, stages 1 to 3: stem_if, [t][y][x] groups of 1 32-bit words, bit c % 32 of word c / 32 is channel c
+ *   64 ... 96, stages 1 to 1: stem_if/scratch, scratch
+ *   744 ... 808, stages 2 to 3: shortcut, [t][y][x] groups of 1 32-bit words, bit c % 32 of word c / 32 is channel c
+ *   808 ... 872, stages 3 to 4: if, [t][y][x] groups of 1 32-bit words, bit c % 32 of word c / 32 is channel c
+ *   0 ... 488, stages 3 to 3: if/scratch, scratch
  *   0 ... 24, stages 4 to 5: average, [t][y][x][channel] unsigned bytes
  *   24 ... 40, stages 5 to 5: potential/scratch, scratch
  */
@@ -18,6 +18,7 @@
 #include <string.h>
 
 #include "runtime/qps_conv.h"
+#include "runtime/qps_events_any.h"
 #include "runtime/qps_lookup.h"
 #include "runtime/qps_neuron.h"
 #include "runtime/qps_pool.h"
@@ -159,28 +160,12 @@ static const qps_shortcut_t shortcut_shortcut = {
     .pad_before = 1U,
 };
 
-/* conv: proven -170 <= value <= 210 */
-static const qps_conv_t conv_conv = {
-    .input = {.channels = 4U, .height = 4U, .width = 4U, .timesteps = 4U, .rows = 4U, .format = QPS_MAP_SPIKES},
-    .window = {.kernel_height = 3U, .kernel_width = 3U, .stride_height = 2U, .stride_width = 2U, .padding_height = 1U, .padding_width = 1U, .dilation_height = 1U, .dilation_width = 1U},
-    .codes = &golden_residual_weights_conv[0],
-    .row_bytes = 3U,
-    .groups = 1U,
-    .group_inputs = 4U,
-    .group_outputs = 6U,
-    .bits = 4U,
-    .multiplier = 2U,
-    .zero_point = 15U,
-};
-
-/* if: certified */
-static const qps_spiking_t if_layer = {
-    .source = {qps_conv_fill, &conv_conv},
+/* if: certified; conv: proven -170 <= value <= 210 */
+static const qps_events_any_t if_layer = {
+    .events = {.input = {.channels = 4U, .height = 4U, .width = 4U, .timesteps = 4U, .rows = 4U, .format = QPS_MAP_SPIKES}, .window = {.kernel_height = 3U, .kernel_width = 3U, .stride_height = 2U, .stride_width = 2U, .padding_height = 1U, .padding_width = 1U, .dilation_height = 1U, .dilation_width = 1U}, .output = {.channels = 6U, .height = 2U, .width = 2U, .timesteps = 4U, .rows = 2U, .format = QPS_MAP_SPIKES}, .tiles = {.height = 2U, .width = 2U, .pool_height = 1U, .pool_width = 1U, .trace = 1U}, .rows = {.codes = &golden_residual_weights_conv[0], .rows = 36U, .bytes = 3U, .bits = 4U}, .lif = {.channels = 6U, .zero_point = 15U, .fraction_bits = 3U, .sum_shift = 4U}, .slot = 0U},
+    .sum_limit = 36U,
     .neuron = {.threshold = if_threshold, .rest = if_rest, .drop = NULL, .bias = if_bias, .gain = if_gain, .decay_multiplier = 0, .decay_rounding = 0, .decay_shift = 0U, .fraction_bits = 3U, .reset = QPS_RESET_HARD},
-    .output = {.channels = 6U, .height = 2U, .width = 2U, .timesteps = 4U, .rows = 2U, .format = QPS_MAP_SPIKES},
     .shortcut = {.channels = 6U, .height = 2U, .width = 2U, .timesteps = 4U, .rows = 2U, .format = QPS_MAP_SPIKES},
-    .static_current = 0U,
-    .trace = 1U,
 };
 
 /* average: proven 0 <= value <= 4 */
@@ -231,19 +216,19 @@ qps_status_t golden_residual_run(golden_residual_t *net, const uint8_t *image, i
     }
     /* 0: input.table */
     qps_trace_stage(0U);
-    qps_lookup_run(&input_table_layer, input, &net->arena[64]);
+    qps_lookup_run(&input_table_layer, input, &net->arena[0]);
     /* 1: stem + stem_if */
     qps_trace_stage(1U);
-    qps_spiking_run(&stem_if_layer, &net->arena[64], NULL, &net->arena[0], (int32_t *)&net->arena[80]);
+    qps_spiking_run(&stem_if_layer, &net->arena[0], NULL, &net->arena[122], (int32_t *)&net->arena[16]);
     /* 2: shortcut */
     qps_trace_stage(2U);
-    qps_shortcut_run(&shortcut_shortcut, &net->arena[0], &net->arena[64]);
+    qps_shortcut_run(&shortcut_shortcut, &net->arena[122], &net->arena[186]);
     /* 3: conv + if */
     qps_trace_stage(3U);
-    qps_spiking_run(&if_layer, &net->arena[0], &net->arena[64], &net->arena[80], (int32_t *)&net->arena[96]);
+    qps_events_any_run(&if_layer, &net->arena[122], &net->arena[186], &net->arena[202], (int32_t *)&net->arena[0]);
     /* 4: average */
     qps_trace_stage(4U);
-    qps_pool_run(&average_pool, &net->arena[80], &net->arena[0]);
+    qps_pool_run(&average_pool, &net->arena[202], &net->arena[0]);
     /* 5: fc + potential */
     qps_trace_stage(5U);
     qps_last_readout_run(&potential_layer, &net->arena[0], logits, (int32_t *)&net->arena[6]);

@@ -1,4 +1,4 @@
-"""The event-driven kernel: convolution or linear layer of spikes, neurons with a hard reset, a maximum pool."""
+"""The event-driven kernel: convolution or linear layer of spikes, its neurons, a maximum pool."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from qpsnn_codegen.emit.c_model import CLayer
 from qpsnn_codegen.integer_network import IntegerNode
 from qpsnn_codegen.planning.kernels.base import Candidate
-from qpsnn_codegen.planning.kernels.fusing import LayerKernel, initializer, layer_parts
+from qpsnn_codegen.planning.kernels.fusing import LayerKernel, initializer, is_plain, layer_parts
 from qpsnn_codegen.planning.kernels.lanes import (
     BLOCK_BYTES,
     GROUP,
@@ -45,8 +45,21 @@ _MAX_ROWS = 2**16 - 1
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class _Apart:
+    """What is computed timestep by timestep, and how often sums begin anew because 16 bits hold no more."""
+
+    pixels: float
+    frames: float
+    more: float
+    features: dict[str, float]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class EventsKernel(LayerKernel):
-    """``qps_events_run``."""
+    """``qps_events_run``; or ``qps_events_any_run``, where 16 bits do not hold all sums or neurons are not plain.
+
+    The latter computes a pixel timestep by timestep, at less speed: always, or only those with too many events.
+    """
 
     name: ClassVar[str] = "events"
 
@@ -58,27 +71,31 @@ class EventsKernel(LayerKernel):
         conv, neuron, pool = parts
         source = candidate.types[conv.inputs[0]]
         spikes = not source.static and int(source.low.min()) >= 0 and int(source.high.max()) <= 1
-        totals = conv.codes.reshape(len(conv.codes), -1).sum(axis=1, dtype=np.int64)
         rows = int(np.prod(conv.codes.shape[1:]))
-        small = (
-            conv.multiplier in (1, 2)
-            and int(totals.max()) <= _LARGEST_SUM
-            and rows <= _MAX_ROWS
-            and (conv.zero_point << neuron.fraction_bits) <= _LARGEST_SUM
-        )
-        if not (spikes and small):
+        if not spikes or conv.multiplier not in (1, 2) or rows > _MAX_ROWS:
             return None
         return cls(candidate=candidate, conv=conv, neuron=neuron, pool=pool)
 
     @property
     def reads_bytes(self) -> bool:
-        return True
+        return self.neuron.gain is None
+
+    @property
+    def sum_limit(self) -> int:
+        """Events per timestep up to which 16 bits hold their sums in every channel; at most all rows."""
+        codes = np.sort(self.conv.codes.reshape(self._channels, -1), axis=1)[:, ::-1]
+        return int(np.count_nonzero(codes.cumsum(axis=1, dtype=np.int64).max(axis=0) <= _LARGEST_SUM))
+
+    @property
+    def _any(self) -> bool:
+        """Whether it is ``qps_events_any_run``."""
+        return not is_plain(self.neuron) or self.sum_limit < self._rows
 
     @property
     def scratch_words(self) -> int:
         groups = -(-self._channels // GROUP)
-        carried = GROUP if self.candidate.timesteps > STEPS else 0
-        return groups * (STEPS * PAIRS + carried + 2 * STEPS) + -(-max(self._rows, STEPS * self.slot) // 2)
+        membranes = GROUP if self._any or self.candidate.timesteps > STEPS else 0
+        return groups * (STEPS * PAIRS + membranes + 2 * STEPS) + -(-max(self._rows, STEPS * self.slot) // 2)
 
     @property
     def slot(self) -> int:
@@ -100,7 +117,10 @@ class EventsKernel(LayerKernel):
         return code_bytes(self._rows, self._channels, self.conv.bits) if part is self.conv else 0
 
     def constant_bytes(self, part: IntegerNode) -> int:
-        return int(self._constants().nbytes) if part is self.neuron else 0
+        if part is not self.neuron:
+            return 0
+        arrays = [self._constants()] if is_plain(self.neuron) else self.neuron.constants().values()
+        return sum(array.nbytes for array in arrays)
 
     @property
     def _narrow(self) -> bool:
@@ -130,7 +150,7 @@ class EventsKernel(LayerKernel):
         w = floor((w + x) / 2) with x = 2 A 2^F is between w and x: it fits where x does, and rests and thresholds. The
         largest |A| of n events is what the n largest weights of a channel add up to.
         """
-        if not self._narrow or self.neuron.decay.shift != 1:
+        if not is_plain(self.neuron) or not self._narrow or self.neuron.decay.shift != 1:
             return 0
         codes = np.sort(self.conv.codes.reshape(self._channels, -1).astype(np.int64), axis=1)
         weights = self.conv.multiplier * codes - self.conv.zero_point
@@ -151,15 +171,22 @@ class EventsKernel(LayerKernel):
         columns, last = divmod(rest, 4)
         pixels = float(load.peaks.sum())
         # Of the pixels that no event reaches, the first in a row stands for all.
-        quiet = max(float(load.peaks[0]) - conv.window.output_size(source[1:])[0], 0.0) if self.slot else 0.0
+        quiet = max(float(load.peaks[0]) - conv.window.output_size(source[1:])[0], 0.0)
+        quiet *= self.slot > 0 and self.neuron.gain is None
         pixels -= quiet
         frames = float(load.steps.sum()) - quiet * timesteps
         groups, single = divmod(self._channels, GROUP)
         whole_steps = timesteps == STEPS
-        packed = load.peaks_below(self.packed_limit) - quiet if whole_steps and self.packed_limit else 0.0
+        apart = self._apart(load, pixels, frames, work)
+        together, frames_together = pixels - apart.pixels, frames - apart.frames
+        few = min(self.packed_limit, self.sum_limit + 1)
+        packed = load.peaks_below(few) - quiet if whole_steps and self.packed_limit else 0.0
         sums = {
             f"{what}, {conv.bits}-bit {unit}": times * count
-            for what, times in [("sums", load.busy), *((f"chunks of {n}", load.chunks(n)) for n in _CHUNKS[conv.bits])]
+            for what, times in [
+                ("sums", load.busy + apart.more),
+                *((f"chunks of {n}", load.chunks(n)) for n in _CHUNKS[conv.bits]),
+            ]
             for unit, count in [("blocks", blocks), ("words", columns), (f"rest of {last} bytes", last > 0)]
         }
         return {
@@ -176,14 +203,45 @@ class EventsKernel(LayerKernel):
             f"rows, {conv.bits}-bit words": load.events * columns,
             f"rows, {conv.bits}-bit rest of {last} bytes": load.events * (last > 0),
             **sums,
-            "sums cleared": (float(load.steps[0]) - quiet * timesteps) * -(-self._channels // GROUP),
+            "sums cleared": (float(load.steps[0]) - quiet * timesteps)
+            * -(-self._channels // GROUP)
+            * is_plain(self.neuron),
             "neuron groups, 16 bits": packed * groups,
-            "neuron groups, 32 bits": (pixels - packed) * groups if whole_steps else 0.0,
-            "neurons": pixels * (single if whole_steps else self._channels),
-            "neuron steps": frames * (single if whole_steps else self._channels),
+            "neuron groups, 32 bits": (together - packed) * groups if whole_steps else 0.0,
+            "neurons": together * (single if whole_steps else self._channels),
+            "neuron steps": frames_together * (single if whole_steps else self._channels),
             "spike words": frames * -(-self._channels // GROUP),
             "spikes": work.spikes[self.neuron.name] * self._share,
+            **apart.features,
         }
+
+    def _apart(self, load: Load, pixels: float, frames: float, work: Work) -> _Apart:
+        """What of so many pixels and timesteps is computed timestep by timestep."""
+        plain, neuron, limit = is_plain(self.neuron), self.neuron, self.sum_limit
+        if not self._any:
+            return _Apart(pixels=0.0, frames=0.0, more=0.0, features={})
+        more = load.chunks(limit) - load.busy
+        busy = load.busy
+        if plain:
+            timesteps = self.candidate.timesteps
+            pixels = float(load.peaks[limit + 1 :].sum())
+            frames = busy = pixels * timesteps / -(-timesteps // STEPS)
+        decay = "multiplied" if neuron.decay.multiplier else "shifted"
+        neurons = frames * self._channels
+        features = {
+            "long steps": frames,
+            "long parts": busy + more,
+            "long sums": (busy + more) * self._channels,
+            f"long neurons, {'plain' if plain else decay}": neurons,
+            "long biases": neurons * (neuron.bias is not None),
+        }
+        if neuron.gain is not None:
+            name = neuron.inputs[1]
+            kind = self.candidate.types[name]
+            bits = not kind.static and int(kind.high.max()) <= 1
+            features["shortcut words" if bits else "shortcut values"] = neurons / (GROUP if bits else 1)
+            features["shortcut spikes"] = work.spikes.get(name, 0.0) * self._share * bits
+        return _Apart(pixels=pixels, frames=frames, more=more, features=features)
 
     def _listed(self, load: Load) -> float:
         """Of the columns under all windows, those whose events are listed: one of a window, or all."""
@@ -202,18 +260,7 @@ class EventsKernel(LayerKernel):
             f"{conv.name}: {conv.bits}-bit codes of {self._channels} outputs in blocks, "
             f"each of rows [kx {kw}][ky {kh}][input {inputs}]"
         )
-        constants = self._constants()
-        text = "threshold and rest in the order of the sums, " + ("pair by pair" if self._narrow else "one by one")
-        lif = {
-            "narrow" if self._narrow else "wide": c.array(
-                neuron.name, "neurons", f"{constants.dtype}_t", constants, text
-            ),
-            "channels": f"{self._channels}U",
-            "packed_limit": f"{min(self.packed_limit, 2**16 - 1)}U",
-            "event_cost": f"{conv.zero_point << neuron.fraction_bits}U",
-            "decay_shift": f"{neuron.decay.shift}U",
-            "sum_shift": f"{neuron.fraction_bits + conv.multiplier - 1}U",
-        }
+        lif = self._lif(c)
         packed = {
             "codes": f"&{c.weights(conv.name, rows, comment)}[0]",
             "rows": f"{self._rows}U",
@@ -226,16 +273,42 @@ class EventsKernel(LayerKernel):
             "lif": initializer(lif),
             "slot": f"{self.slot}U",
         }
-        symbol = c.struct(
-            neuron.name,
-            "layer",
-            "qps_events_t",
-            fields,
-            f"{c.verdict(neuron.name)}; {conv.name}: {c.range_comment(conv.name)}",
-        )
+        verdict = f"{c.verdict(neuron.name)}; {conv.name}: {c.range_comment(conv.name)}"
+        if not self._any:
+            return CLayer(
+                function="qps_events_run",
+                row_function="qps_events_row",
+                symbol=c.struct(neuron.name, "layer", "qps_events_t", fields, verdict),
+                arguments=("input", "output", "scratch"),
+            )
+        fields = {"events": initializer(fields), "sum_limit": self.sum_limit}
+        if not is_plain(neuron):
+            fields["neuron"] = neuron.c_fields(c)
+        if neuron.gain is not None:
+            fields["shortcut"] = c.map_fields(neuron.inputs[1])
         return CLayer(
-            function="qps_events_run",
-            row_function="qps_events_row",
-            symbol=symbol,
-            arguments=("input", "output", "scratch"),
+            function="qps_events_any_run",
+            row_function="qps_events_any_row",
+            symbol=c.struct(neuron.name, "layer", "qps_events_any_t", fields, verdict),
+            arguments=("input", "second", "output", "scratch"),
         )
+
+    def _lif(self, c: CModel) -> dict[str, str]:
+        """Fields of the ``qps_lif_t``, its array declared on the way; no constants of neurons that are not plain."""
+        conv, neuron = self.conv, self.neuron
+        fields = {
+            "channels": f"{self._channels}U",
+            "zero_point": f"{conv.zero_point}U",
+            "fraction_bits": f"{neuron.fraction_bits}U",
+            "sum_shift": f"{neuron.fraction_bits + conv.multiplier - 1}U",
+        }
+        if not is_plain(neuron):
+            return fields
+        constants = self._constants()
+        text = "threshold and rest in the order of the sums, " + ("pair by pair" if self._narrow else "one by one")
+        symbol = c.array(neuron.name, "neurons", f"{constants.dtype}_t", constants, text)
+        return fields | {
+            "narrow" if self._narrow else "wide": symbol,
+            "packed_limit": f"{min(self.packed_limit, 2**16 - 1)}U",
+            "decay_shift": f"{neuron.decay.shift}U",
+        }

@@ -79,9 +79,8 @@ class LayerKernel(Kernel):
 def layer_parts(candidate: Candidate) -> tuple[IntegerConv, IntegerNeuron, MapPool | None] | None:
     """The parts of a stage the fast kernels may run, or ``None``.
 
-    The layer is not grouped and read by these neurons alone; what they give is spikes, not potentials; they have a hard
-    reset, a decay by a shift, no shortcut, and what is added at every timestep folded away; the pool's windows lie side
-    by side.
+    The layer is not grouped and read by these neurons alone; what they give is spikes, not potentials; the pool's
+    windows lie side by side.
     """
     if len(candidate.parts) not in (2, 3):
         return None
@@ -90,13 +89,15 @@ def layer_parts(candidate: Candidate) -> tuple[IntegerConv, IntegerNeuron, MapPo
         return None
     if conv.groups != 1 or candidate.readers[conv.name] != 1:
         return None
-    if neuron.reset != "hard" or neuron.decay.multiplier != 0 or neuron.decay.shift > 31:
-        return None
-    if neuron.bias is not None or neuron.gain is not None:
-        return None
     if pool is not None and not (isinstance(pool, MapPool) and _tiles(pool)):
         return None
     return conv, neuron, pool
+
+
+def is_plain(neuron: IntegerNeuron) -> bool:
+    """Whether neurons have a hard reset, a decay by a shift, no shortcut, and no bias left at every timestep."""
+    added = neuron.bias is not None or neuron.gain is not None
+    return neuron.reset == "hard" and neuron.decay.multiplier == 0 and neuron.decay.shift <= 31 and not added
 
 
 def initializer(fields: Mapping[str, str]) -> str:

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from qpsnn_codegen.emit.c_model import CLayer
 from qpsnn_codegen.integer_network import INT32_MAX, IntegerNode, Integers
 from qpsnn_codegen.planning.kernels.base import Candidate
-from qpsnn_codegen.planning.kernels.fusing import LayerKernel, layer_parts
+from qpsnn_codegen.planning.kernels.fusing import LayerKernel, is_plain, layer_parts
 from qpsnn_codegen.planning.layouts import layout_of
 from qpsnn_codegen.planning.work import Work, lines_inside, taps_inside
 
@@ -42,7 +42,7 @@ class ImageLayerKernel(LayerKernel):
     @classmethod
     def fit(cls, candidate: Candidate) -> Self | None:
         parts = layer_parts(candidate)
-        if parts is None:
+        if parts is None or not is_plain(parts[1]):
             return None
         conv, neuron, pool = parts
         source = candidate.types[conv.inputs[0]]
