@@ -168,6 +168,18 @@ def real_weights() -> Network:
     return sketch.network()
 
 
+def real_image() -> Network:
+    """The same on an image of bytes, more of them than one list holds; outputs in blocks only."""
+    sketch = Sketch(seed=19, timesteps=2)
+    sketch.image((14, 4, 5))
+    sketch.real_conv("stem", 8)
+    sketch.neuron("lif")
+    sketch.flatten()
+    sketch.linear("fc", 3)
+    sketch.readout("mean")
+    return sketch.network()
+
+
 def plain() -> Network:
     """No neurons at all: classes straight from the image."""
     sketch = Sketch(seed=17, timesteps=3)
@@ -186,6 +198,7 @@ NETWORKS: Mapping[str, tuple[Callable[[], Network], LoweringOptions]] = {
     "wide": (wide, LoweringOptions()),
     "table": (table, LoweringOptions(input_bits=8)),
     "real_weights": (real_weights, LoweringOptions(readout_bits=16)),
+    "real_image": (real_image, LoweringOptions()),
     "plain": (plain, LoweringOptions()),
 }
 

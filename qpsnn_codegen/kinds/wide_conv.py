@@ -14,6 +14,8 @@ from qpsnn_codegen.kinds.windows import Window, convolve, per_frame
 from qpsnn_codegen.planning.layouts import pack_rows
 
 BITS = 16
+LIST = 64
+"""``QPS_WIDE_LIST``."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -53,6 +55,9 @@ class WideConv(IntegerNode):
         weights = self.levels.astype(np.float64)
         sums = per_frame(inputs[0], lambda frames: convolve(frames, weights, self.window, 1))
         return (sums.astype(np.int64) + self.half) >> self.shift
+
+    def scratch_words(self, *inputs: IntegerType) -> int:
+        return 2 * min(int(np.prod(self.levels.shape[1:])), LIST)
 
     def describe(self, c: CModel) -> CLayer:
         outputs, channels, kh, kw = self.levels.shape

@@ -64,6 +64,8 @@ class GenericKernel(Kernel):
                 channels = synapses.codes.shape[1]
                 load = work.loads[part.name].scaled(repeats[part.name])
                 what = f"{synapses.bits}-bit codes" if spikes else "codes multiplied"
+                if synapses.bits > 8:
+                    what = "wide weights"
                 result[f"rows of {what}"] += load.events
                 result[what] += load.events * (len(synapses.codes) // synapses.groups)
                 result["taps"] += taps
