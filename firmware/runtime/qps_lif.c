@@ -35,7 +35,8 @@ QPS_ALONE static void qps_lif_any(const qps_lif_group_t *group, uint32_t first, 
 }
 
 #if !QPS_HELIUM
-#if QPS_BLOCKS
+/* Clang keeps registers to itself. */
+#if QPS_BLOCKS && !defined(__clang__)
 /* clang-format off */
 
 /* One step of a neuron. Few spike: what these do is out of the way. */
