@@ -162,7 +162,8 @@ def long_sums(timesteps: int) -> Tested:
     network = layers.network()
     several, least, _, heavy = (kernel.sum_limit for kernel in _events(network))
     assert least == 257 < several < heavy < 600 < limits(network)[3]
-    counts = (0, 1, 2, 100, *(limit + more for limit in (least, several, heavy) for more in (-1, 0, 1)))
+    # As many below the least limit as above: so thresholds lie where one event more leaves 16 bits.
+    counts = (0, 1, 2, 3, 50, 100, 200, *(limit + more for limit in (least, several, heavy) for more in (-1, 0, 1)))
     inputs = counted_spikes(network, (*counts, 2 * least, 2 * least + 1, 600))
     steady = [np.broadcast_to(sample[:1], sample.shape) for sample in inputs]
     case = case_of(layers, np.concatenate([inputs, steady]))
