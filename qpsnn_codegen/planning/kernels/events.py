@@ -35,7 +35,7 @@ NARROW_ZERO = 2**15
 _KEPT_COLUMNS = 8
 """``QPS_GATHER_COLUMNS``: of a kernel whose lists can be kept."""
 _WORD_EVENTS = 32
-"""For which a list must have room before a word of spikes is read."""
+"""By which half of all rows must be exceeded for a list to have room for any pixel's spikes before one is read."""
 
 _CHUNKS = {2: (5, 85), 4: (17,), 8: ()}
 """Rows that lanes have room for (``QPS_CRUMB_ROWS``, ``QPS_NIBBLE_ROWS``): then sums are moved to wider ones."""
@@ -247,8 +247,8 @@ class EventsKernel(LayerKernel):
         """Of the columns under all windows, those whose events are listed: one of a window, or all."""
         if not self.slot:
             return 1.0
-        # Where lists have no room they are made anew.
-        room = self.slot - _WORD_EVENTS + 1
+        # Where lists have no room for a whole pixel they are made anew.
+        room = self.slot - GROUP * -(-self.candidate.types[self.conv.inputs[0]].shape[0] // GROUP) + 1
         anew = (load.events - load.events_below(room)) / max(load.events, 1.0)
         return anew + (1 - anew) / self.conv.window.kernel[1]
 
