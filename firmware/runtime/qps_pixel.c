@@ -8,15 +8,18 @@ qps_line_t qps_begin_line(const qps_map_t *map, const qps_tiles_t *tiles, uint32
     const uint32_t bytes = qps_spike_bytes(map);
     const uint32_t row_bytes = map->width * bytes;
     const uint32_t py = y / tiles->pool_height;
-    qps_line_t line = {map,
-                       NULL,
-                       bytes,
-                       map->rows * row_bytes,
-                       y,
-                       tiles->width,
-                       tiles->pool_width,
-                       tiles->trace,
-                       py * tiles->pool_height == y};
+    qps_line_t line;
+    line.pixels = NULL;
+    line.bytes = bytes;
+    line.frame = map->rows * row_bytes;
+    line.columns = tiles->width;
+    line.pool_width = tiles->pool_width;
+    line.fresh = py * tiles->pool_height == y;
+#if QPS_TRACE
+    line.map = map;
+    line.y = y;
+    line.trace = tiles->trace;
+#endif
     if (py < map->height) {
         line.pixels = (uint8_t *)output + (size_t)(py % map->rows) * row_bytes;
     }

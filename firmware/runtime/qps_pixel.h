@@ -3,6 +3,7 @@
 #define QPS_PIXEL_H
 
 #include "qps_map.h"
+#include "qps_trace.h"
 
 #ifdef __cplusplus
 extern "C" {
@@ -17,15 +18,17 @@ typedef struct {
 
 /* One row of a layer on its way into the map after the pool. */
 typedef struct {
-    const qps_map_t *map;
     uint8_t *pixels;  /* the map's row in its first frame, or NULL: nobody reads this one */
     uint32_t bytes;   /* from pixel to pixel */
     uint32_t frame;   /* bytes from timestep to timestep */
-    uint32_t y;       /* of the layer */
     uint32_t columns; /* of the layer, to be computed */
     uint32_t pool_width;
-    uint32_t trace;
     int fresh; /* the first row of a tile: nothing of it is in the map yet */
+#if QPS_TRACE
+    const qps_map_t *map;
+    uint32_t y; /* of the layer */
+    uint32_t trace;
+#endif
 } qps_line_t;
 
 /* Begin row y of a layer. Rows are begun in order, and hold what their first pixel in a tile leaves there.
