@@ -111,66 +111,6 @@ static inline void qps_place_rest(const qps_column_t *column, qps_byte_sums_t lo
     sums[2U * column->spacing] = lower.even >> 16 | (upper.even & 0xFFFF0000U);
 }
 
-QPS_ALONE static void qps_sum_column_2(const qps_column_t *column, const uint16_t *events, uint32_t count,
-                                       uint32_t *sums)
-{
-    qps_byte_sums_t codes[4] = {{0U, 0U}, {0U, 0U}, {0U, 0U}, {0U, 0U}};
-    const uint32_t most = QPS_LANES * QPS_NIBBLE_ROWS * QPS_CRUMB_ROWS;
-    while (count > 0U) {
-        const uint32_t chunk = count < most ? count : most;
-        const qps_lanes_t lanes = qps_sum_lanes_2(column->codes, column->bytes, events, chunk);
-        qps_add_lanes(qps_without(lanes.shifted[0], lanes.shifted[1], 2U), &codes[0]);
-        qps_add_lanes(qps_without(lanes.shifted[1], lanes.shifted[2], 2U), &codes[1]);
-        qps_add_lanes(qps_without(lanes.shifted[2], lanes.shifted[3], 2U), &codes[2]);
-        qps_add_lanes(lanes.shifted[3], &codes[3]);
-        events += chunk;
-        count -= chunk;
-    }
-    if (column->bytes == 4U) {
-        qps_place_word(column, codes[0], codes[2], sums);
-        qps_place_word(column, codes[1], codes[3], sums + 1);
-    } else {
-        qps_place_rest(column, codes[0], codes[1], sums);
-        qps_place_rest(column, codes[2], codes[3], sums + 1);
-    }
-}
-
-QPS_ALONE static void qps_sum_column_4(const qps_column_t *column, const uint16_t *events, uint32_t count,
-                                       uint32_t *sums)
-{
-    qps_byte_sums_t lower = {0U, 0U}, upper = {0U, 0U};
-    while (count > 0U) {
-        const uint32_t most = QPS_LANES * QPS_NIBBLE_ROWS;
-        const uint32_t chunk = count < most ? count : most;
-        const qps_lanes_t lanes = qps_sum_lanes_4(column->codes, column->bytes, events, chunk);
-        qps_add_lanes(qps_without(lanes.shifted[0], lanes.shifted[1], 4U), &lower);
-        qps_add_lanes(lanes.shifted[1], &upper);
-        events += chunk;
-        count -= chunk;
-    }
-    if (column->bytes == 4U) {
-        qps_place_word(column, lower, upper, sums);
-    } else {
-        qps_place_rest(column, lower, upper, sums);
-    }
-}
-
-QPS_ALONE static void qps_sum_column_8(const qps_column_t *column, const uint16_t *events, uint32_t count,
-                                       uint32_t *sums)
-{
-    const qps_lanes_t lanes = qps_sum_lanes_8(column->codes, column->bytes, events, count);
-    const int16x8_t all = vreinterpretq_s16_u32(lanes.shifted[0]), once = vreinterpretq_s16_u32(lanes.shifted[1]);
-    const uint32_t even = vaddvq_u32(vreinterpretq_u32_s16(vmlaq_n_s16(all, once, -256)));
-    const uint32_t odd = vaddvq_u32(lanes.shifted[1]);
-    if (column->bytes == 4U) {
-        sums[0] = even;
-        sums[column->spacing] = odd;
-    } else {
-        sums[0] = (even & 0xFFFFU) | odd << 16;
-        sums[1] = even >> 16 | (odd & 0xFFFF0000U);
-    }
-}
-
 /* A last byte of 4-bit codes: eight events at a time. */
 static inline void qps_sum_byte_4(const uint8_t *codes, const uint16_t *events, uint32_t count, uint32_t *sums)
 {
@@ -213,20 +153,65 @@ static inline void qps_sum_byte_2(const uint8_t *codes, const uint16_t *events, 
     sums[1] = (twice - (thrice << 2)) | thrice << 16;
 }
 
-void qps_sum_column(uint32_t bits, const qps_column_t *column, const uint16_t *events, const uint16_t *end,
-                    uint32_t *sums)
+void qps_sum_column_2(const qps_column_t *column, const uint16_t *events, const uint16_t *end, uint32_t *sums)
+{
+    uint32_t count = (uint32_t)(end - events);
+    qps_byte_sums_t codes[4] = {{0U, 0U}, {0U, 0U}, {0U, 0U}, {0U, 0U}};
+    const uint32_t most = QPS_LANES * QPS_NIBBLE_ROWS * QPS_CRUMB_ROWS;
+    if (column->bytes == 1U) {
+        qps_sum_byte_2(column->codes, events, count, sums);
+        return;
+    }
+    while (count > 0U) {
+        const uint32_t chunk = count < most ? count : most;
+        const qps_lanes_t lanes = qps_sum_lanes_2(column->codes, column->bytes, events, chunk);
+        qps_add_lanes(qps_without(lanes.shifted[0], lanes.shifted[1], 2U), &codes[0]);
+        qps_add_lanes(qps_without(lanes.shifted[1], lanes.shifted[2], 2U), &codes[1]);
+        qps_add_lanes(qps_without(lanes.shifted[2], lanes.shifted[3], 2U), &codes[2]);
+        qps_add_lanes(lanes.shifted[3], &codes[3]);
+        events += chunk;
+        count -= chunk;
+    }
+    if (column->bytes == 4U) {
+        qps_place_word(column, codes[0], codes[2], sums);
+        qps_place_word(column, codes[1], codes[3], sums + 1);
+    } else {
+        qps_place_rest(column, codes[0], codes[1], sums);
+        qps_place_rest(column, codes[2], codes[3], sums + 1);
+    }
+}
+
+void qps_sum_column_4(const qps_column_t *column, const uint16_t *events, const uint16_t *end, uint32_t *sums)
+{
+    uint32_t count = (uint32_t)(end - events);
+    qps_byte_sums_t lower = {0U, 0U}, upper = {0U, 0U};
+    if (column->bytes == 1U) {
+        qps_sum_byte_4(column->codes, events, count, sums);
+        return;
+    }
+    while (count > 0U) {
+        const uint32_t most = QPS_LANES * QPS_NIBBLE_ROWS;
+        const uint32_t chunk = count < most ? count : most;
+        const qps_lanes_t lanes = qps_sum_lanes_4(column->codes, column->bytes, events, chunk);
+        qps_add_lanes(qps_without(lanes.shifted[0], lanes.shifted[1], 4U), &lower);
+        qps_add_lanes(lanes.shifted[1], &upper);
+        events += chunk;
+        count -= chunk;
+    }
+    if (column->bytes == 4U) {
+        qps_place_word(column, lower, upper, sums);
+    } else {
+        qps_place_rest(column, lower, upper, sums);
+    }
+}
+
+void qps_sum_column_8(const qps_column_t *column, const uint16_t *events, const uint16_t *end, uint32_t *sums)
 {
     const uint32_t count = (uint32_t)(end - events);
-    if (bits == 4U && column->bytes == 1U) {
-        qps_sum_byte_4(column->codes, events, count, sums);
-    } else if (bits == 4U) {
-        qps_sum_column_4(column, events, count, sums);
-    } else if (bits == 2U && column->bytes == 1U) {
-        qps_sum_byte_2(column->codes, events, count, sums);
-    } else if (bits == 2U) {
-        qps_sum_column_2(column, events, count, sums);
-    } else {
-        qps_sum_column_8(column, events, count, sums);
-    }
+    const qps_lanes_t lanes = qps_sum_lanes_8(column->codes, column->bytes, events, count);
+    const int16x8_t all = vreinterpretq_s16_u32(lanes.shifted[0]), once = vreinterpretq_s16_u32(lanes.shifted[1]);
+    const uint32_t even = vaddvq_u32(vreinterpretq_u32_s16(vmlaq_n_s16(all, once, -256)));
+    const uint32_t odd = vaddvq_u32(lanes.shifted[1]);
+    qps_place_bytes(column, even, odd, sums);
 }
 #endif

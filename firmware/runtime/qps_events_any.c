@@ -72,7 +72,7 @@ QPS_ALONE static void qps_any_step(const qps_events_any_t *layer, qps_list_t lis
     do {
         list.count = left < layer->sum_limit ? left : layer->sum_limit;
         charge.cost += list.count * qps_lif_event_cost(lif);
-        qps_rows_sum(&layer->events.rows, &list, sums);
+        layer->events.rows.sum(&layer->events.rows, &list, sums);
         qps_any_charge(&charge, lif->channels, plain, sums, membranes);
         charge.neuron = NULL;
         charge.decay_shift = 0U;

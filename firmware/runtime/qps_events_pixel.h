@@ -56,7 +56,7 @@ static inline int qps_events_together(const qps_events_t *layer, const qps_event
         if (list.count > limit) {
             return 0;
         }
-        qps_rows_sum(&layer->rows, &list, sums + QPS_PAIRS * t);
+        layer->rows.sum(&layer->rows, &list, sums + QPS_PAIRS * t);
         steps->events[t] = list.count;
     }
 #if QPS_TRACE

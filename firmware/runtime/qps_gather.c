@@ -33,19 +33,6 @@ static inline uint16_t *qps_list_word(uint32_t word, uint32_t base, uint16_t *li
     return list;
 }
 
-/* One to three bytes of spikes. */
-static inline uint32_t qps_load_rest(const uint8_t *bytes, uint32_t count)
-{
-    uint32_t word = bytes[0];
-    if (count > 1U) {
-        word |= (uint32_t)bytes[1] << 8;
-    }
-    if (count > 2U) {
-        word |= (uint32_t)bytes[2] << 16;
-    }
-    return word;
-}
-
 /* Append the events of a column at one timestep, whose frame ends at end; returns NULL where the list was beyond limit before
  * a tap. */
 static uint16_t *qps_list_column(const qps_column_taps_t *taps, const uint8_t *end, uint16_t *list,
@@ -65,7 +52,7 @@ static uint16_t *qps_list_column(const qps_column_taps_t *taps, const uint8_t *e
             list = qps_list_word(qps_load_four(tap, rest == 0U), base, list);
         }
         if (rest != 0U) {
-            list = qps_list_word(qps_load_rest(tap, rest), base, list);
+            list = qps_list_word(qps_load_bytes(tap, rest), base, list);
             tap += rest;
         }
         tap += taps->down;

@@ -40,7 +40,7 @@ typedef struct {
 
 /* One pixel over some timesteps.
  *
- * sums: as qps_rows_sum() left them; membranes: one per channel, in the order of the sums, carried from call to call, or NULL when
+ * sums: as those of qps_rows.h left them; membranes: one per channel, in the order of the sums, carried from call to call, or NULL when
  * these are all timesteps there are. spikes: [steps][words of the channels], written. */
 void qps_lif_run(const qps_lif_t *lif, const qps_steps_t *steps, const uint32_t *sums, int32_t *membranes,
                  uint32_t *spikes);

@@ -71,8 +71,8 @@ QPS_ALONE static void qps_spread_rest(const qps_column_t *column, uint32_t word0
     }
 }
 
-static inline void qps_sum_column_2(const qps_column_t *column, const uint16_t *events, const uint16_t *end,
-                                    uint32_t *sums)
+QPS_ALONE static void qps_sum_column_2(const qps_column_t *column, const uint16_t *events, const uint16_t *end,
+                                       uint32_t *sums)
 {
     int first = 1;
     do {
@@ -98,25 +98,6 @@ static inline void qps_sum_column_2(const qps_column_t *column, const uint16_t *
     } while (events != end);
 }
 
-static inline void qps_sum_column_4(const qps_column_t *column, const uint16_t *events, const uint16_t *end,
-                                    uint32_t *sums)
-{
-    int first = 1;
-    do {
-        const uint16_t *const last = qps_chunk_end(events, end, QPS_NIBBLE_ROWS);
-        uint32_t all = 0U, upper = 0U;
-        while (events != last) {
-            qps_add_nibbles(qps_load_column(column, *events++), &all, &upper);
-        }
-        if (column->bytes == 4U) {
-            qps_spread_word(column, all, upper, first, sums);
-        } else {
-            qps_spread_rest(column, all - (upper << 4), upper, first, sums);
-        }
-        first = 0;
-    } while (events != end);
-}
-
 /* A last byte of 4-bit codes, two channels: their sums fit a register as they are. */
 static inline void qps_sum_byte_4(const uint8_t *codes, const uint16_t *events, const uint16_t *end, uint32_t *sums)
 {
@@ -136,41 +117,46 @@ static inline void qps_sum_byte_4(const uint8_t *codes, const uint16_t *events, 
     sums[0] = (all - (upper << 4)) | upper << 16;
 }
 
-static inline void qps_sum_column_8(const qps_column_t *column, const uint16_t *events, const uint16_t *end,
-                                    uint32_t *sums)
+QPS_ALONE static void qps_sum_column_4(const qps_column_t *column, const uint16_t *events, const uint16_t *end,
+                                       uint32_t *sums)
+{
+    int first = 1;
+    if (column->bytes == 1U) {
+        qps_sum_byte_4(column->codes, events, end, sums);
+        return;
+    }
+    do {
+        const uint16_t *const last = qps_chunk_end(events, end, QPS_NIBBLE_ROWS);
+        uint32_t all = 0U, upper = 0U;
+        while (events != last) {
+            qps_add_nibbles(qps_load_column(column, *events++), &all, &upper);
+        }
+        if (column->bytes == 4U) {
+            qps_spread_word(column, all, upper, first, sums);
+        } else {
+            qps_spread_rest(column, all - (upper << 4), upper, first, sums);
+        }
+        first = 0;
+    } while (events != end);
+}
+
+QPS_ALONE static void qps_sum_column_8(const qps_column_t *column, const uint16_t *events, const uint16_t *end,
+                                       uint32_t *sums)
 {
     uint32_t even = 0U, odd = 0U;
     for (; events != end; events++) {
         qps_add_bytes(qps_load_column(column, *events), &even, &odd);
     }
     even = qps_even_lanes(even, odd);
-    if (column->bytes == 4U) {
-        sums[0] = even;
-        sums[column->spacing] = odd;
-    } else {
-        sums[0] = (even & 0xFFFFU) | odd << 16;
-        sums[1] = even >> 16 | (odd & 0xFFFF0000U);
-    }
-}
-
-QPS_ALONE static void qps_sum_column(uint32_t bits, const qps_column_t *column, const uint16_t *events,
-                                     const uint16_t *end, uint32_t *sums)
-{
-    if (bits == 2U) {
-        qps_sum_column_2(column, events, end, sums);
-    } else if (bits == 4U && column->bytes == 1U) {
-        qps_sum_byte_4(column->codes, events, end, sums);
-    } else if (bits == 4U) {
-        qps_sum_column_4(column, events, end, sums);
-    } else {
-        qps_sum_column_8(column, events, end, sums);
-    }
+    qps_place_bytes(column, even, odd, sums);
 }
 #endif
 
-#if QPS_BLOCKS || QPS_NARROW_BLOCKS
-static inline void qps_sum_blocks(uint32_t bits, const qps_blocks_t *blocks)
+/* What follows is written once for all widths of codes: bits and column are constants wherever it is called. */
+QPS_MERGED void qps_sum_blocks(uint32_t bits, qps_sum_column_t *column, const qps_blocks_t *blocks)
 {
+#if QPS_BLOCKS || QPS_NARROW_BLOCKS
+    (void)column;
     if (bits == 4U) {
         qps_blocks_4(blocks);
     } else if (bits == 2U) {
@@ -178,41 +164,37 @@ static inline void qps_sum_blocks(uint32_t bits, const qps_blocks_t *blocks)
     } else {
         qps_blocks_8(blocks);
     }
-}
 #else
-/* Word by word. */
-static void qps_sum_blocks(uint32_t bits, const qps_blocks_t *blocks)
-{
+    /* Word by word. */
     const uint32_t stride = bits == 2U ? 8U : 16U;
     for (uint32_t k = 0U; k < blocks->count; k++) {
         uint32_t *sums = qps_block_sums(bits, k, blocks->sums);
-        qps_column_t column = {blocks->codes + k * blocks->size, stride, 4U, 4U};
-        for (uint32_t byte = 0U; byte < stride; byte += 4U, column.codes += 4, sums += bits == 2U ? 2 : 1) {
-            qps_sum_column(bits, &column, blocks->events, blocks->end, sums);
+        qps_column_t words = {blocks->codes + k * blocks->size, stride, 4U, 4U};
+        for (uint32_t byte = 0U; byte < stride; byte += 4U, words.codes += 4, sums += bits == 2U ? 2 : 1) {
+            column(&words, blocks->events, blocks->end, sums);
         }
     }
-}
 #endif
+}
 
 /* The words and bytes that remain of rows behind their blocks. */
-static void qps_sum_rest(const qps_rows_t *rows, const qps_list_t *list, uint32_t left, const uint8_t *codes,
-                         uint32_t *sums)
+QPS_MERGED void qps_sum_rest(uint32_t bits, qps_sum_column_t *column, const qps_rows_t *rows, const qps_list_t *list,
+                             uint32_t left, const uint8_t *codes, uint32_t *sums)
 {
-    const uint32_t bits = rows->bits;
     do {
         const uint32_t bytes = qps_least(left, 4U);
         const uint8_t *const base = (const uint8_t *)((uintptr_t)codes - list->origin * bytes);
-        const qps_column_t column = {base, bytes, bytes, bits == 2U ? 2U : 1U};
-        qps_sum_column(bits, &column, list->events, list->events + list->count, sums);
+        const qps_column_t words = {base, bytes, bytes, bits == 2U ? 2U : 1U};
+        column(&words, list->events, list->events + list->count, sums);
         codes += rows->rows * bytes;
-        sums += 2U * qps_rows_density(rows);
+        sums += 16U / bits;
         left -= bytes;
     } while (left > 0U);
 }
 
-void qps_rows_sum(const qps_rows_t *rows, const qps_list_t *list, uint32_t *sums)
+QPS_MERGED void qps_sum_rows(uint32_t bits, qps_sum_column_t *column, const qps_rows_t *rows, const qps_list_t *list,
+                             uint32_t *sums)
 {
-    const uint32_t bits = rows->bits;
     const uint32_t shift = bits == 2U ? 3U : 4U; /* of the bytes of a block */
     const uint32_t left = rows->bytes & ((UINT32_C(1) << shift) - 1U);
     qps_blocks_t blocks;
@@ -228,10 +210,25 @@ void qps_rows_sum(const qps_rows_t *rows, const qps_list_t *list, uint32_t *sums
     blocks.size = (uint32_t)rows->rows << shift;
     blocks.count = (uint32_t)rows->bytes >> shift;
     if (blocks.count > 0U) {
-        qps_sum_blocks(bits, &blocks);
+        qps_sum_blocks(bits, column, &blocks);
     }
     if (left > 0U) {
-        qps_sum_rest(rows, list, left, rows->codes + blocks.count * blocks.size,
+        qps_sum_rest(bits, column, rows, list, left, rows->codes + blocks.count * blocks.size,
                      qps_block_sums(bits, blocks.count, sums));
     }
+}
+
+void qps_rows_sum_2(const qps_rows_t *rows, const qps_list_t *list, uint32_t *sums)
+{
+    qps_sum_rows(2U, qps_sum_column_2, rows, list, sums);
+}
+
+void qps_rows_sum_4(const qps_rows_t *rows, const qps_list_t *list, uint32_t *sums)
+{
+    qps_sum_rows(4U, qps_sum_column_4, rows, list, sums);
+}
+
+void qps_rows_sum_8(const qps_rows_t *rows, const qps_list_t *list, uint32_t *sums)
+{
+    qps_sum_rows(8U, qps_sum_column_8, rows, list, sums);
 }

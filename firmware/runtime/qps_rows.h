@@ -25,12 +25,29 @@ extern "C" {
 #define QPS_PAIRS 16U
 #define QPS_GROUP_SUMS (QPS_STEPS * QPS_PAIRS)
 
+/* Events: each is a row, with origin added. */
 typedef struct {
+    const uint16_t *events;
+    uint32_t count;
+    uint32_t origin;
+} qps_list_t;
+
+typedef struct qps_rows qps_rows_t;
+
+/* The sums of the rows in a list, of one timestep: sums is its place in the first group. */
+typedef void qps_rows_sum_t(const qps_rows_t *rows, const qps_list_t *list, uint32_t *sums);
+
+struct qps_rows {
     const uint8_t *codes; /* 4-byte aligned */
+    qps_rows_sum_t *sum;  /* that of the width of codes: an image has no other */
     uint16_t rows;        /* in each block */
     uint16_t bytes;       /* of one row, all blocks together */
     uint8_t bits;         /* 2, 4 or 8 */
-} qps_rows_t;
+};
+
+qps_rows_sum_t qps_rows_sum_2;
+qps_rows_sum_t qps_rows_sum_4;
+qps_rows_sum_t qps_rows_sum_8;
 
 /* Codes of a byte, 8 / bits: some cores cannot divide. */
 static inline uint32_t qps_rows_density(const qps_rows_t *rows)
@@ -43,16 +60,6 @@ static inline uint32_t qps_rows_groups(const qps_rows_t *rows)
 {
     return (rows->bytes * qps_rows_density(rows) + 31U) / 32U;
 }
-
-/* Events: each is a row, with origin added. */
-typedef struct {
-    const uint16_t *events;
-    uint32_t count;
-    uint32_t origin;
-} qps_list_t;
-
-/* The sums of the rows in a list, of one timestep: sums is its place in the first group. */
-void qps_rows_sum(const qps_rows_t *rows, const qps_list_t *list, uint32_t *sums);
 
 #ifdef __cplusplus
 }

@@ -23,6 +23,9 @@ FAST_MUTANTS: tuple[CMutant, ...] = (
         ("a bit of an upper 4-bit code lost", "UINT32_C(0xF0F0F0F0)", "UINT32_C(0xF0E0F0F0)"),
         ("words cleared one short", "for (; count > 0U; count--, words++)", "for (; count > 1U; count--, words++)"),
         ("lower sum cut", "(uint32_t)sum & UINT32_C(0x00FFFFFF)", "(uint32_t)sum & UINT32_C(0x000FFFFF)"),
+        ("second byte left out", "if (count > 1U)", "if (count > 2U)"),
+        ("third byte of spikes left out", "if (count > 2U)", "if (count > 3U)"),
+        ("third byte as the second", "(uint32_t)bytes[2] << 16;", "(uint32_t)bytes[1] << 16;"),
         ("upper sum too far", "(uint32_t)(sum >> 24)", "(uint32_t)(sum >> 25)"),
     ),
     *mutants_of(
@@ -36,6 +39,11 @@ FAST_MUTANTS: tuple[CMutant, ...] = (
         ("5 events of 2 bits as 6", "QPS_CRUMB_ROWS 5U", "QPS_CRUMB_ROWS 6U"),
         ("blocks of 8 bits apart", "bits == 8U ? k / 2U", "bits == 9U ? k / 2U"),
         ("second block of 8 bits in the first", "+ k % 2U * (QPS_PAIRS / 2U)", ""),
+    ),
+    *mutants_of(
+        "qps_columns.h",
+        ("third byte left out of the first sum", "(even & 0xFFFFU) | odd << 16;", "even | odd << 16;"),
+        ("third byte left out", "sums[1] = even >> 16 | (odd", "sums[1] = (odd"),
     ),
     *mutants_of(
         "qps_rows.c",
@@ -56,8 +64,6 @@ FAST_MUTANTS: tuple[CMutant, ...] = (
         ("odd event left out", "all = codes[*events];", "all = 0U;"),
         ("second of two events as the first", "upper += byte1 >> 4;", "upper += byte0 >> 4;"),
         ("upper code of a byte in the lower", "sums[0] = (all - (upper << 4))", "sums[0] = all"),
-        ("third byte left out of the first sum", "(even & 0xFFFFU) | odd << 16;", "even | odd << 16;"),
-        ("third byte left out", "sums[1] = even >> 16 | (odd", "sums[1] = (odd"),
         ("rows of 2-bit blocks too long", "stride = bits == 2U ? 8U : 16U;", "stride = 16U;"),
         ("words of 2-bit blocks in one pair", "sums += bits == 2U ? 2 : 1)", "sums += 1)"),
         ("next block too early", "blocks->codes + k * blocks->size", "blocks->codes + k * stride"),
@@ -66,7 +72,7 @@ FAST_MUTANTS: tuple[CMutant, ...] = (
         ("origin of a list unknown to blocks", "- (list->origin << shift)", ""),
         ("origin of a list unknown to words", "(uintptr_t)codes - list->origin * bytes", "(uintptr_t)codes"),
         ("next word too early", "codes += rows->rows * bytes;", "codes += bytes;"),
-        ("sums of all words as of 4 bits", "sums += 2U * qps_rows_density(rows);", "sums += 4U;"),
+        ("sums of all words as of 4 bits", "sums += 16U / bits;", "sums += 4U;"),
     ),
     *mutants_of(
         "qps_lif.c",
@@ -117,12 +123,9 @@ FAST_MUTANTS: tuple[CMutant, ...] = (
     *mutants_of(
         "qps_gather.c",
         ("spike of the next channel", "__builtin_ctz(word))", "__builtin_ctz(word) + 1U)"),
-        ("second byte left out", "if (count > 1U)", "if (count > 2U)"),
-        ("third byte of spikes left out", "if (count > 2U)", "if (count > 3U)"),
-        ("third byte as the second", "(uint32_t)bytes[2] << 16;", "(uint32_t)bytes[1] << 16;"),
         ("row of the second word", "base += QPS_WORD_EVENTS)", "base += QPS_WORD_EVENTS - 1U)"),
         ("second word the first", "qps_load_four(tap,", "qps_load_four(word_end - words,"),
-        ("last bytes left out", "qps_load_rest(tap, rest), base", "0U, base"),
+        ("last bytes left out", "qps_load_bytes(tap, rest), base", "0U, base"),
         ("tap begins in the last bytes", "tap += rest;", "tap += 0U * rest;"),
         ("weights of the same tap", "left--, row += taps->channels)", "left--)"),
         ("first row of memory again", "tap -= taps->frame;", "tap -= 0U * taps->frame;"),

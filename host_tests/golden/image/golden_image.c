@@ -76,7 +76,7 @@ static const qps_events_t lif2_layer = {
     .window = {.kernel_height = 3U, .kernel_width = 3U, .stride_height = 1U, .stride_width = 1U, .padding_height = 1U, .padding_width = 1U, .dilation_height = 1U, .dilation_width = 1U},
     .output = {.channels = 7U, .height = 3U, .width = 3U, .timesteps = 4U, .rows = 3U, .format = QPS_MAP_SPIKES8},
     .tiles = {.height = 3U, .width = 3U, .pool_height = 1U, .pool_width = 1U, .trace = 1U},
-    .rows = {.codes = &golden_image_weights_conv2[0], .rows = 54U, .bytes = 4U, .bits = 4U},
+    .rows = {.codes = &golden_image_weights_conv2[0], .sum = qps_rows_sum_4, .rows = 54U, .bytes = 4U, .bits = 4U},
     .lif = {.channels = 7U, .zero_point = 15U, .fraction_bits = 3U, .sum_shift = 4U, .narrow = lif2_neurons, .packed_limit = 55U, .decay_shift = 1U},
     .slot = 59U,
 };
@@ -87,7 +87,7 @@ static const qps_events_t lif3_layer = {
     .window = {.kernel_height = 1U, .kernel_width = 1U, .stride_height = 1U, .stride_width = 1U, .padding_height = 0U, .padding_width = 0U, .dilation_height = 1U, .dilation_width = 1U},
     .output = {.channels = 4U, .height = 3U, .width = 3U, .timesteps = 4U, .rows = 3U, .format = QPS_MAP_SPIKES},
     .tiles = {.height = 3U, .width = 3U, .pool_height = 1U, .pool_width = 1U, .trace = 2U},
-    .rows = {.codes = &golden_image_weights_conv3[0], .rows = 7U, .bytes = 1U, .bits = 2U},
+    .rows = {.codes = &golden_image_weights_conv3[0], .sum = qps_rows_sum_2, .rows = 7U, .bytes = 1U, .bits = 2U},
     .lif = {.channels = 4U, .zero_point = 3U, .fraction_bits = 1U, .sum_shift = 2U, .narrow = lif3_neurons, .packed_limit = 8U, .decay_shift = 1U},
     .slot = 0U,
 };

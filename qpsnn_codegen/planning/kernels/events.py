@@ -263,6 +263,7 @@ class EventsKernel(LayerKernel):
         lif = self._lif(c)
         packed = {
             "codes": f"&{c.weights(conv.name, rows, comment)}[0]",
+            "sum": f"qps_rows_sum_{conv.bits}",
             "rows": f"{self._rows}U",
             "bytes": f"{row_bytes(self._channels, conv.bits)}U",
             "bits": f"{conv.bits}U",
