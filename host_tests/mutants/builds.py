@@ -11,7 +11,7 @@ from functools import cache
 from pathlib import Path
 
 from host_tests.mutants.c_mutants import runtime_of
-from host_tests.mutants.cases import Case, case
+from host_tests.mutants.cases import Case, case, files_of
 from qpsnn_codegen.errors import QpsnnError
 from qpsnn_codegen.reference import Outcome
 from qpsnn_codegen.toolchain.host_model import run_program
@@ -40,7 +40,7 @@ def gcc(folder: Path, *arguments: str | Path) -> None:
 @cache
 def runtime_objects() -> dict[str, Path]:
     """Objects of the shipped runtime, by source path."""
-    return compile_runtime("runtime", runtime_of(case("image").files), changed="")
+    return compile_runtime("runtime", runtime_of(files_of("image")), changed="")
 
 
 def compile_runtime(name: str, sources: Mapping[str, str], changed: str) -> dict[str, Path]:
@@ -57,7 +57,7 @@ def compile_runtime(name: str, sources: Mapping[str, str], changed: str) -> dict
 @cache
 def model_objects(name: str) -> tuple[Path, ...]:
     """Objects of a case's own C and of the host application."""
-    return compile_model(f"model-{name}", case(name).files)
+    return compile_model(f"model-{name}", files_of(name))
 
 
 def compile_model(name: str, files: Mapping[str, str | bytes]) -> tuple[Path, ...]:

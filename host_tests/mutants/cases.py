@@ -34,12 +34,17 @@ SAMPLES = 12
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Case:
-    """An integer network with inputs, and its folder's files."""
+    """An integer network with inputs; ``generic``: whatever kernels could run it, the generic ones do."""
 
     name: str
     network: IntegerNetwork
     inputs: NDArray[np.uint8]
-    files: Mapping[str, str | bytes]
+    generic: bool = False
+
+    @property
+    def files(self) -> dict[str, str | bytes]:
+        """Its folder, as the pipeline makes it."""
+        return rendered(self.network, generic=self.generic)
 
 
 def image() -> Network:
@@ -202,9 +207,10 @@ NETWORKS: Mapping[str, tuple[Callable[[], Network], LoweringOptions]] = {
     "plain": (plain, LoweringOptions()),
 }
 
-"""Through the compiler; the layers of most of them need the generic kernels."""
+"""Through the compiler."""
 
-CASES = (*NETWORKS, *FAST_NETWORKS)
+_GENERIC = " in generic kernels"
+CASES = (*NETWORKS, *(f"{name}{_GENERIC}" for name in NETWORKS), *FAST_NETWORKS)
 """Names of all cases."""
 
 
@@ -213,7 +219,9 @@ def case(name: str) -> Case:
     """A case by its name."""
     if name in FAST_NETWORKS:
         fast = fast_network(name)
-        return Case(name=name, network=fast.network, inputs=fast.inputs, files=rendered(fast.network))
+        return Case(name=name, network=fast.network, inputs=fast.inputs)
+    if name.endswith(_GENERIC):
+        return replace(case(name.removesuffix(_GENERIC)), name=name, generic=True)
     make, options = NETWORKS[name]
     network = make()
     check_network(network)
@@ -227,12 +235,19 @@ def case(name: str) -> Case:
     inputs = np.concatenate([random.astype(np.uint8), adversarial_inputs(lowered)])
     tuned = at_thresholds(lowered, inputs)
     check_integer_network(tuned)
-    return Case(name=name, network=tuned, inputs=inputs, files=rendered(tuned))
+    return Case(name=name, network=tuned, inputs=inputs)
 
 
-def rendered(network: IntegerNetwork, name: str = "net") -> dict[str, str | bytes]:
+@cache
+def files_of(name: str) -> Mapping[str, str | bytes]:
+    """A case's folder, rendered once."""
+    return case(name).files
+
+
+def rendered(network: IntegerNetwork, *, generic: bool = False) -> dict[str, str | bytes]:
     """The folder of an integer network, as the pipeline makes it."""
-    plan = make_plan(network, name, PlanOptions(schedule="rows"))
+    kernels = tuple((node.name, "generic") for node in network.nodes if generic)
+    plan = make_plan(network, "net", PlanOptions(schedule="rows", kernels=kernels))
     check_plan(plan)
     report = summarize(plan, None, "")
     return render(plan, golden=make_golden(network, None), report=report, options="", weights_in="c")
