@@ -246,7 +246,7 @@ def files_of(name: str) -> Mapping[str, str | bytes]:
 
 def rendered(network: IntegerNetwork, *, generic: bool = False) -> dict[str, str | bytes]:
     """The folder of an integer network, as the pipeline makes it."""
-    kernels = tuple((node.name, "generic") for node in network.nodes if generic)
+    kernels = tuple((node.name, "generic") for node in network.nodes[1:] if generic)
     plan = make_plan(network, "net", PlanOptions(schedule="rows", kernels=kernels))
     check_plan(plan)
     report = summarize(plan, None, "")
