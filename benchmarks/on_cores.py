@@ -22,6 +22,7 @@ from host_tests.support.builds import emit
 from qpsnn_codegen.boards import Board, find_board
 from qpsnn_codegen.emit.ports import port_files
 from qpsnn_codegen.integer_network import IntegerNetwork
+from qpsnn_codegen.planning.options import PlanOptions
 from qpsnn_codegen.planning.plan import Plan, make_plan
 from qpsnn_codegen.reference import check_inputs, run_reference
 from qpsnn_codegen.toolchain.emulator import QEMU, emulate
@@ -93,10 +94,11 @@ def core_port(core: str, external: Collection[str] = ()) -> dict[str, str | byte
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Job:
-    """A network to run on raw inputs ``[N, ...]``."""
+    """A network to run on raw inputs ``[N, ...]``; ``kernels``: by node, where the planner is not to choose."""
 
     network: IntegerNetwork
     inputs: NDArray[Any]
+    kernels: tuple[tuple[str, str], ...] = ()
 
 
 def stage_instructions(core: str, jobs: Sequence[Job]) -> list[NDArray[np.float64]]:
@@ -105,7 +107,7 @@ def stage_instructions(core: str, jobs: Sequence[Job]) -> list[NDArray[np.float6
     The kernels are built without trace hooks; a stage's own hook costs some 20 instructions.
     """
     board = core_board(core)
-    plans = [make_plan(job.network, f"n{index}x") for index, job in enumerate(jobs)]
+    plans = [make_plan(job.network, f"n{index}x", PlanOptions(kernels=job.kernels)) for index, job in enumerate(jobs)]
     runs = [
         np.concatenate(
             [np.zeros((len(job.inputs), len(plan.stages))), run_reference(job.network, job.inputs).logits], 1

@@ -49,6 +49,11 @@ Instructions per synaptic operation of a 3x3 convolution from 64 to 64 channels 
 random input spikes; everything the stage does is counted (`python benchmarks/kernels.py`).
 """
 
+FIRST_LAYER = """
+A first layer, 3x3 from 3 to 32 channels on a 16x16 image of bytes, T = 4, by the share of pixels that are not zero:
+instructions for each of those times a weight. Its currents are computed once for all timesteps.
+"""
+
 
 def paragraphs(text: str) -> list[str]:
     """Lines of Markdown, an empty one at the end."""
@@ -91,7 +96,10 @@ def main() -> None:
         "## One layer",
         "",
         *paragraphs(ONE_LAYER),
-        *kernels.table(kernels.measure()),
+        *kernels.table(kernels.layers_of_spikes(), kernels.RATES),
+        "",
+        *paragraphs(FIRST_LAYER),
+        *kernels.table(kernels.first_layers(), kernels.DENSITIES),
         "",
         "## On the host",
         "",
