@@ -184,33 +184,32 @@ QPS_LOOP(qps_blocks_8)
     "vldrd.u64 q5, [r0, q6, uxtw #3]\n\t"                                                                              \
     QPS_ADD_CRUMBS                                                                                                     \
     "le lr, 1b\n\t"
-/* One to four events, r5, to sums that were not cleared. A load leaves 0 in lanes that are not wanted. */
+/* The first one to four events, r7, half of which, rounded up, is r10, from r6 on, to sums that were not cleared; r1: behind
+ * them. A load leaves 0 in lanes that are not wanted. */
 #define QPS_FIRST_PAIRS                                                                                                \
-    "vctp.32 r5\n\t"                                                                                                   \
+    "vctp.32 r7\n\t"                                                                                                   \
     "vpst\n\t"                                                                                                         \
-    "vldrht.u32 q4, [r1]\n\t"                                                                                          \
-    "add r1, r1, r5, lsl #1\n\t"                                                                                       \
-    "adds r6, r5, #1\n\t"                                                                                              \
-    "lsrs r6, #1\n\t"                                                                                                  \
-    "vctp.64 r6\n\t"                                                                                                   \
+    "vldrht.u32 q4, [r6]\n\t"                                                                                          \
+    "add r1, r6, r7, lsl #1\n\t"                                                                                       \
+    "vctp.64 r10\n\t"                                                                                                  \
     "vpst\n\t"                                                                                                         \
     "vldrdt.u64 q0, [r0, q4, uxtw #3]\n\t"                                                                             \
     "vshr.u8 q1, q0, #2\n\t"                                                                                           \
     "vshr.u8 q2, q0, #4\n\t"                                                                                           \
     "vshr.u8 q3, q0, #6\n\t"                                                                                           \
     "vrev64.32 q6, q4\n\t"                                                                                             \
-    "lsrs r5, #1\n\t"                                                                                                  \
+    "lsrs r5, r7, #1\n\t"                                                                                              \
     "vctp.64 r5\n\t"                                                                                                   \
     "vpst\n\t"                                                                                                         \
     "vldrdt.u64 q5, [r0, q6, uxtw #3]\n\t"                                                                             \
     QPS_ADD_CRUMBS
-/* lr: as many of the r4 rounds that are left as lanes have room for. */
-#define QPS_TAKE_ROUNDS(most)                                                                                          \
-    "cmp r4, #" most "\n\t"                                                                                            \
+/* taken: as many of the rounds that are left as lanes have room for; left loses them. */
+#define QPS_TAKE_ROUNDS(taken, left, most)                                                                             \
+    "cmp " left ", #" most "\n\t"                                                                                      \
     "ite hi\n\t"                                                                                                       \
-    "movhi r5, #" most "\n\t"                                                                                          \
-    "movls r5, r4\n\t"                                                                                                 \
-    "subs r4, r5\n\t"
+    "movhi " taken ", #" most "\n\t"                                                                                   \
+    "movls " taken ", " left "\n\t"                                                                                    \
+    "subs " left ", " left ", " taken "\n\t"
 #define QPS_LOWER_CRUMBS                                                                                               \
     "mvn r5, #3\n\t"                                                                                                   \
     "vmla.u8 q0, q1, r5\n\t"                                                                                           \
@@ -250,15 +249,15 @@ QPS_LOOP(qps_blocks_2)
           "ubfx r7, r2, #1, #2\n\t"
           "adds r7, #1\n\t"
           "lsrs r2, #3\n\t"
-          "mov r10, r1\n"
+          QPS_TAKE_ROUNDS("r11", "r2", "20")
+          "add r10, r7, #1\n\t"
+          "lsr r10, r10, #1\n\t"
+          "mov r6, r1\n"
           "6:\n\t"
-          "mov r1, r10\n\t"
           "mov r4, r2\n\t"
-          "mov r5, r7\n\t"
           "add r12, r3, #32\n\t"
           QPS_FIRST_PAIRS
-          QPS_TAKE_ROUNDS("20")
-          "wls lr, r5, 2f\n\t"
+          "wls lr, r11, 2f\n\t"
           QPS_ADD_PAIRS
           "2:\n\t"
           QPS_LOWER_CRUMBS
@@ -267,7 +266,7 @@ QPS_LOOP(qps_blocks_2)
           "3:\n\t"
           "cmp r4, #0\n\t"
           "beq 4f\n\t"
-          QPS_TAKE_ROUNDS("21")
+          QPS_TAKE_ROUNDS("r5", "r4", "21")
           "dls lr, r5\n\t"
           QPS_CLEAR("q0", "q1")
           QPS_CLEAR("q2", "q3")

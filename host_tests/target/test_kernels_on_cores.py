@@ -141,7 +141,7 @@ MUTANTS = {
     "the same block again": (M55, "additions", "qps_blocks_helium.c", '"add r0, r8', '"add r0, #0'),
     "more rows than lanes have room for": (
         *(M55, "additions", "qps_blocks_helium.c"),
-        *('QPS_TAKE_ROUNDS("21")', 'QPS_TAKE_ROUNDS("22")'),
+        *('QPS_TAKE_ROUNDS("r5", "r4", "21")', 'QPS_TAKE_ROUNDS("r5", "r4", "22")'),
     ),
     "the same two rows twice": (
         *(M55, "additions", "qps_blocks_helium.c"),
