@@ -48,12 +48,14 @@ class CLayer:
     Attributes:
         arguments: which of input, second, output, logits and scratch a stage's kernel takes.
         row_function: what computes one row; it takes the row's index besides.
+        named: functions that the constants point to.
     """
 
     function: str
     symbol: str
     arguments: tuple[str, ...] = ()
     row_function: str = ""
+    named: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -66,8 +68,9 @@ class CGroup:
 
     @property
     def functions(self) -> frozenset[str]:
-        """The runtime's functions that it calls."""
-        return frozenset(layer.row_function if self.order else layer.function for layer in self.layers)
+        """The runtime's functions that it calls or names."""
+        called = (layer.row_function if self.order else layer.function for layer in self.layers)
+        return frozenset(called).union(*(layer.named for layer in self.layers))
 
 
 class CModel:

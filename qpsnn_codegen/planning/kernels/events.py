@@ -263,7 +263,7 @@ class EventsKernel(LayerKernel):
         lif = self._lif(c)
         packed = {
             "codes": f"&{c.weights(conv.name, rows, comment)}[0]",
-            "sum": f"qps_rows_sum_{conv.bits}",
+            "sum": self._sum,
             "rows": f"{self._rows}U",
             "bytes": f"{row_bytes(self._channels, conv.bits)}U",
             "bits": f"{conv.bits}U",
@@ -281,6 +281,7 @@ class EventsKernel(LayerKernel):
                 row_function="qps_events_row",
                 symbol=c.struct(neuron.name, "layer", "qps_events_t", fields, verdict),
                 arguments=("input", "output", "scratch"),
+                named=(self._sum,),
             )
         fields = {"events": initializer(fields), "sum_limit": self.sum_limit}
         if not is_plain(neuron):
@@ -292,7 +293,13 @@ class EventsKernel(LayerKernel):
             row_function="qps_events_any_row",
             symbol=c.struct(neuron.name, "layer", "qps_events_any_t", fields, verdict),
             arguments=("input", "second", "output", "scratch"),
+            named=(self._sum,),
         )
+
+    @property
+    def _sum(self) -> str:
+        """The function that adds up rows of codes of this width."""
+        return f"qps_rows_sum_{self.conv.bits}"
 
     def _lif(self, c: CModel) -> dict[str, str]:
         """Fields of the ``qps_lif_t``, its array declared on the way; no constants of neurons that are not plain."""
