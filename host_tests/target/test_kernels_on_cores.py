@@ -117,7 +117,7 @@ MUTANTS = {
         *(THUMB1, "additions", "qps_blocks_narrow.c"),
         *('"movs r2, #13\\n', '"movs r2, #26\\n'),
     ),
-    "odd row twice": (THUMB1, "additions", "qps_blocks_narrow.c", '"bcc 1f', '"b 1f'),
+    "first of two rows twice": (THUMB1, "additions", "qps_blocks_narrow.c", '"ldrh r6, [r1, #2]', '"ldrh r6, [r1, #0]'),
     "sums of a block never begin": (THUMB1, "additions", "qps_blocks_narrow.c", '"beq 5f', '"b 5f'),
     "second group of bytes in the first": (
         *(THUMB1, "additions", "qps_blocks_narrow.c"),
