@@ -70,18 +70,8 @@ __attribute__((naked, noinline)) static void qps_sum_pixels(const uint8_t *codes
           QPS_ADD_PAIR("8", "r10", "r11")
           QPS_ADD_PAIR("12", "r12", "lr")
           "2:\n\t"
-          "ldmia r1!, {r5, r6}\n\t"
-          "cmp r6, #0\n\t"
-          "bne 1b\n\t"
-          "ldr r0, [sp, #16]\n\t"
-          "mov r4, r8\n\t"
-          "mov r5, r9\n\t"
-          "mov r6, r10\n\t"
-          "mov r7, r11\n\t"
-          "stmia r0!, {r2-r7}\n\t"
-          "mov r4, r12\n\t"
-          "mov r5, lr\n\t"
-          "stmia r0!, {r4, r5}\n\t"
+          QPS_NEXT_PIXEL
+          QPS_STORE_SUMS
           QPS_POP_HIGH
           "pop {r2, r4-r7, pc}");
 }

@@ -1,4 +1,5 @@
 #include "qps_image_walk.h"
+#include "qps_thumb.h"
 #include "qps_trace.h"
 
 #if !QPS_HELIUM
@@ -22,27 +23,26 @@ typedef struct {
     "and r6, r7, r6, ror #16\n\t"                                                                                      \
     "umlal r12, lr, r6, r5\n\t"
 
+/* clang-format off */
 __attribute__((naked, noinline)) static void qps_sum_bytes(const uint8_t *codes __attribute__((unused)),
                                                            const qps_image_event_t *event __attribute__((unused)),
                                                            qps_word_sum_t *sums __attribute__((unused)))
 {
     __asm("push {r2, r4-r11, lr}\n\t"
-          "movs r2, #0\n\t"
-          "movs r3, #0\n\t"
+          QPS_CLEAR_SUMS
           "mov r7, #0xFF\n\t"
-          "orr r7, r7, #0xFF000000\n\t"
-          "mov r8, r2\n\t"
-          "mov r9, r2\n\t"
-          "mov r10, r2\n\t"
-          "mov r11, r2\n\t"
-          "mov r12, r2\n\t"
-          "mov lr, r2\n"
-          "1:\n\t" QPS_ADD_PIXEL QPS_ADD_PIXEL QPS_ADD_PIXEL "b 1b\n"
+          "orr r7, r7, #0xFF000000\n"
+          "1:\n\t"
+          QPS_ADD_PIXEL
+          QPS_ADD_PIXEL
+          QPS_ADD_PIXEL
+          "b 1b\n"
           "2:\n\t"
           "pop {r4}\n\t"
           "stmia r4!, {r2, r3, r8-r12, lr}\n\t"
           "pop {r4-r11, pc}");
 }
+/* clang-format on */
 
 static inline void qps_split_word(const qps_word_sum_t *word, uint32_t *sums)
 {
@@ -76,48 +76,27 @@ typedef struct {
     "muls r7, r6\n\t"                                                                                                  \
     "add " a ", r7\n\t"
 
+/* clang-format off */
 __attribute__((naked, noinline)) static void qps_sum_bytes(const uint8_t *codes __attribute__((unused)),
                                                            const qps_image_event_t *event __attribute__((unused)),
                                                            qps_word_sum_t *sums __attribute__((unused)))
 {
     __asm(".syntax unified\n\t"
           "push {r2, r4-r7, lr}\n\t"
-          "mov r4, r8\n\t"
-          "mov r5, r9\n\t"
-          "mov r6, r10\n\t"
-          "mov r7, r11\n\t"
-          "push {r4-r7}\n\t"
-          "movs r2, #0\n\t"
-          "movs r3, #0\n\t"
-          "mov r8, r2\n\t"
-          "mov r9, r2\n\t"
-          "mov r10, r2\n\t"
-          "mov r11, r2\n\t"
-          "mov r12, r2\n\t"
-          "mov lr, r2\n\t"
+          QPS_PUSH_HIGH
+          QPS_CLEAR_SUMS
           "b 2f\n"
           "1:\n\t"
-          "add r5, r0\n\t" QPS_ADD_WORD("0", "r2", "r3", "r8", "r9")
-              QPS_ADD_WORD("4", "r10", "r11", "r12", "lr") "2:\n"
-                                                           "ldmia r1!, {r5, r6}\n\t"
-                                                           "cmp r6, #0\n\t"
-                                                           "bne 1b\n\t"
-                                                           "ldr r0, [sp, #16]\n\t"
-                                                           "mov r4, r8\n\t"
-                                                           "mov r5, r9\n\t"
-                                                           "mov r6, r10\n\t"
-                                                           "mov r7, r11\n\t"
-                                                           "stmia r0!, {r2-r7}\n\t"
-                                                           "mov r4, r12\n\t"
-                                                           "mov r5, lr\n\t"
-                                                           "stmia r0!, {r4, r5}\n\t"
-                                                           "pop {r4-r7}\n\t"
-                                                           "mov r8, r4\n\t"
-                                                           "mov r9, r5\n\t"
-                                                           "mov r10, r6\n\t"
-                                                           "mov r11, r7\n\t"
-                                                           "pop {r2, r4-r7, pc}");
+          "add r5, r0\n\t"
+          QPS_ADD_WORD("0", "r2", "r3", "r8", "r9")
+          QPS_ADD_WORD("4", "r10", "r11", "r12", "lr")
+          "2:\n\t"
+          QPS_NEXT_PIXEL
+          QPS_STORE_SUMS
+          QPS_POP_HIGH
+          "pop {r2, r4-r7, pc}");
 }
+/* clang-format on */
 #else
 static inline void qps_add_word(uint32_t word, uint32_t value, qps_word_sum_t *sum)
 {

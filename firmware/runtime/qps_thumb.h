@@ -30,5 +30,22 @@
     "mov r10, r6\n\t"                                                                                                  \
     "mov r11, r7\n\t"
 
+/* Thumb: the next pixel's offset and value in r5 and r6, and on at 1 unless the value is 0. */
+#define QPS_NEXT_PIXEL                                                                                                 \
+    "ldmia r1!, {r5, r6}\n\t"                                                                                          \
+    "cmp r6, #0\n\t"                                                                                                   \
+    "bne 1b\n\t"
+/* The sums to where the argument in r2 said, which was pushed below r8 to r11. */
+#define QPS_STORE_SUMS                                                                                                 \
+    "ldr r0, [sp, #16]\n\t"                                                                                            \
+    "mov r4, r8\n\t"                                                                                                   \
+    "mov r5, r9\n\t"                                                                                                   \
+    "mov r6, r10\n\t"                                                                                                  \
+    "mov r7, r11\n\t"                                                                                                  \
+    "stmia r0!, {r2-r7}\n\t"                                                                                           \
+    "mov r4, r12\n\t"                                                                                                  \
+    "mov r5, lr\n\t"                                                                                                   \
+    "stmia r0!, {r4, r5}\n\t"
+
 /* clang-format on */
 #endif
