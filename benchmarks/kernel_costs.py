@@ -61,6 +61,9 @@ EVENTS = (
     (256, 2, SAME, 256),
     (8, 7, WIDE, 16),
     (300, 1, POINT, 40),
+    (24, 5, SAME, 60),
+    (12, 6, SAME, 6),
+    (16, 5, SAME, 24),
 )
 """Input channels, size of the map, window, output channels."""
 IMAGES = ((1, 12, SAME, 16), (3, 8, SAME, 32), (3, 9, SAME, 35), (1, 8, WIDE, 8), (4, 7, POINT, 64), (3, 8, SAME, 70))

@@ -75,9 +75,21 @@
     ADD_WORD("r5", "r3", "r9")                                                                                         \
     ADD_WORD("r6", "r10", "r11")                                                                                       \
     ADD_WORD("r7", "r12", "lr")
+/* Two words of a row, and one; r10: bytes from there to the next row. */
+#define QPS_ADD_HALF_ROW(ADD_WORD)                                                                                     \
+    "ldrh r4, [r1], #2\n\t"                                                                                            \
+    "add r4, r0, r4, lsl #3\n\t"                                                                                       \
+    "ldm r4, {r4, r5}\n\t"                                                                                             \
+    ADD_WORD("r4", "r2", "r8")                                                                                         \
+    ADD_WORD("r5", "r3", "r9")
+#define QPS_ADD_WORD_OF_ROW(ADD_WORD)                                                                                  \
+    "ldrh r4, [r1], #2\n\t"                                                                                            \
+    "mul r4, r4, r10\n\t"                                                                                              \
+    "ldr r4, [r0, r4]\n\t"                                                                                             \
+    ADD_WORD("r4", "r2", "r8")
 /* From r1 to last, four rows at a time; the first round begins where it must for the last one to be whole. */
-#define QPS_ADD_ROWS(FIRST_WORD, ADD_WORD, last)                                                                       \
-    QPS_ADD_ROW(FIRST_WORD)                                                                                            \
+#define QPS_ADD_ROWS(ADD_ROW, FIRST_WORD, ADD_WORD, last)                                                                       \
+    ADD_ROW(FIRST_WORD)                                                                                            \
     "ldr r4, " last "\n\t"                                                                                             \
     "subs r4, r1, r4\n\t"                                                                                              \
     "beq 6f\n\t"                                                                                                       \
@@ -85,10 +97,10 @@
     "tbb [pc, r4]\n"                                                                                                   \
     "1:\n\t"                                                                                                           \
     ".byte (2f-1b)/2, (3f-1b)/2, (4f-1b)/2, (5f-1b)/2\n"                                                               \
-    "2:\n\t" QPS_ADD_ROW(ADD_WORD)                                                                                     \
-    "3:\n\t" QPS_ADD_ROW(ADD_WORD)                                                                                     \
-    "4:\n\t" QPS_ADD_ROW(ADD_WORD)                                                                                     \
-    "5:\n\t" QPS_ADD_ROW(ADD_WORD)                                                                                     \
+    "2:\n\t" ADD_ROW(ADD_WORD)                                                                                     \
+    "3:\n\t" ADD_ROW(ADD_WORD)                                                                                     \
+    "4:\n\t" ADD_ROW(ADD_WORD)                                                                                     \
+    "5:\n\t" ADD_ROW(ADD_WORD)                                                                                     \
     "ldr r4, " last "\n\t"                                                                                             \
     "cmp r1, r4\n\t"                                                                                                   \
     "bne 2b\n"                                                                                                         \
@@ -174,8 +186,78 @@ QPS_LOOP(qps_blocks_4)
     __asm(QPS_ENTER
           QPS_BEGIN_CHUNK("17") /* QPS_NIBBLE_ROWS */
           "str r5, " LAST "\n\t"
-          QPS_ADD_ROWS(QPS_FIRST_NIBBLES, QPS_ADD_NIBBLES, LAST)
+          QPS_ADD_ROWS(QPS_ADD_ROW, QPS_FIRST_NIBBLES, QPS_ADD_NIBBLES, LAST)
           QPS_SPREAD_CHUNK
+          QPS_END_CHUNKS);
+}
+
+/* Bytes of two words, or of one, to a pair of sums each at r1, which moves on. */
+#define QPS_SPREAD_TWO(PART, word0, word1)                                                                             \
+    PART("r4", word0)                                                                                                  \
+    PART("r5", word1)                                                                                                  \
+    "stm r1!, {r4, r5}\n\t"
+#define QPS_ADD_SPREAD_TWO(PART, word0, word1)                                                                         \
+    "ldm r1, {r4, r5}\n\t"                                                                                             \
+    QPS_SPREAD_TWO(PART, word0, word1)
+#define QPS_SPREAD_ONE(PART, word)                                                                                     \
+    PART("r4", word)                                                                                                   \
+    "str r4, [r1], #4\n\t"
+#define QPS_ADD_SPREAD_ONE(PART, word)                                                                                 \
+    "ldr r4, [r1]\n\t"                                                                                                 \
+    QPS_SPREAD_ONE(PART, word)
+/* A chunk's 4-bit lanes of two words. */
+#define QPS_SPREAD_CHUNK_OF_TWO                                                                                        \
+    QPS_LOWER_NIBBLES("r2", "r8")                                                                                      \
+    QPS_LOWER_NIBBLES("r3", "r9")                                                                                      \
+    "ldrd r1, r4, " SUMS "\n\t" /* and FIRST */                                                                        \
+    "cbz r4, 5f\n\t"                                                                                                   \
+    QPS_LOAD_MASK                                                                                                      \
+    QPS_SPREAD_TWO(QPS_EVEN, "r2", "r3")                                                                               \
+    QPS_SPREAD_TWO(QPS_ODD, "r2", "r3")                                                                                \
+    QPS_SPREAD_TWO(QPS_EVEN, "r8", "r9")                                                                               \
+    QPS_SPREAD_TWO(QPS_ODD, "r8", "r9")                                                                                \
+    "b 6f\n"                                                                                                           \
+    "5:\n\t"                                                                                                           \
+    QPS_ADD_SPREAD_TWO(QPS_ADD_EVEN, "r2", "r3")                                                                       \
+    QPS_ADD_SPREAD_TWO(QPS_ADD_ODD, "r2", "r3")                                                                        \
+    QPS_ADD_SPREAD_TWO(QPS_ADD_EVEN, "r8", "r9")                                                                       \
+    QPS_ADD_SPREAD_TWO(QPS_ADD_ODD, "r8", "r9")                                                                        \
+    "6:\n\t"
+
+QPS_LOOP(qps_halves_4)
+{
+    __asm(QPS_ENTER
+          QPS_BEGIN_CHUNK("17") /* QPS_NIBBLE_ROWS */
+          "str r5, " LAST "\n\t"
+          QPS_ADD_ROWS(QPS_ADD_HALF_ROW, QPS_FIRST_NIBBLES, QPS_ADD_NIBBLES, LAST)
+          QPS_SPREAD_CHUNK_OF_TWO
+          "ldrd r1, r4, " LAST "\n\t" /* and END */
+          QPS_END_CHUNKS);
+}
+
+QPS_LOOP(qps_words_4)
+{
+    __asm(QPS_ENTER
+          "mov r10, r8\n\t"
+          QPS_BEGIN_CHUNK("17") /* QPS_NIBBLE_ROWS */
+          "str r5, " LAST "\n\t"
+          QPS_ADD_ROWS(QPS_ADD_WORD_OF_ROW, QPS_FIRST_NIBBLES, QPS_ADD_NIBBLES, LAST)
+          QPS_LOWER_NIBBLES("r2", "r8")
+          "ldrd r1, r4, " SUMS "\n\t" /* and FIRST */
+          "cbz r4, 5f\n\t"
+          QPS_LOAD_MASK
+          QPS_SPREAD_ONE(QPS_EVEN, "r2")
+          QPS_SPREAD_ONE(QPS_ODD, "r2")
+          QPS_SPREAD_ONE(QPS_EVEN, "r8")
+          QPS_SPREAD_ONE(QPS_ODD, "r8")
+          "b 6f\n"
+          "5:\n\t"
+          QPS_ADD_SPREAD_ONE(QPS_ADD_EVEN, "r2")
+          QPS_ADD_SPREAD_ONE(QPS_ADD_ODD, "r2")
+          QPS_ADD_SPREAD_ONE(QPS_ADD_EVEN, "r8")
+          QPS_ADD_SPREAD_ONE(QPS_ADD_ODD, "r8")
+          "6:\n\t"
+          "ldrd r1, r4, " LAST "\n\t" /* and END */
           QPS_END_CHUNKS);
 }
 
@@ -183,7 +265,7 @@ QPS_LOOP(qps_blocks_4)
 QPS_LOOP(qps_blocks_8)
 {
     __asm(QPS_ENTER
-          QPS_ADD_ROWS(QPS_FIRST_BYTES, QPS_ADD_BYTES, END)
+          QPS_ADD_ROWS(QPS_ADD_ROW, QPS_FIRST_BYTES, QPS_ADD_BYTES, END)
           QPS_LOWER_BYTES("r2", "r8")
           QPS_LOWER_BYTES("r3", "r9")
           QPS_LOWER_BYTES("r10", "r11")
@@ -194,6 +276,17 @@ QPS_LOOP(qps_blocks_8)
           "add r1, r4\n\t"
           "eor r4, r4, #192\n\t" /* of QPS_GROUP_SUMS, a pixel's QPS_PAIRS left out */
           "strd r1, r4, " SUMS "\n\t"
+          QPS_LEAVE);
+}
+
+QPS_LOOP(qps_halves_8)
+{
+    __asm(QPS_ENTER
+          QPS_ADD_ROWS(QPS_ADD_HALF_ROW, QPS_FIRST_BYTES, QPS_ADD_BYTES, END)
+          QPS_LOWER_BYTES("r2", "r8")
+          QPS_LOWER_BYTES("r3", "r9")
+          "ldr r1, " SUMS "\n\t"
+          "stm r1!, {r2, r3, r8, r9}\n\t"
           QPS_LEAVE);
 }
 
@@ -260,6 +353,60 @@ QPS_LOOP(qps_blocks_2)
           "bne 0b\n\t"
           "ldrd r12, lr, " SPARE "\n\t"
           QPS_SPREAD_CHUNK
+          "adds r1, #10\n\t"
+          QPS_END_CHUNKS);
+}
+
+/* One word: all codes in r6, the odd ones in r7; nothing is spared. */
+#define QPS_LOAD_CRUMB(word)                                                                                           \
+    "ldrh r4, [r1], #2\n\t"                                                                                            \
+    "mul r4, r4, r10\n\t"                                                                                              \
+    "ldr " word ", [r0, r4]\n\t"
+#define QPS_NEXT_CRUMB                                                                                                 \
+    QPS_LOAD_CRUMB("r4")                                                                                               \
+    "add r6, r4\n\t"                                                                                                   \
+    "and r4, r4, #0xCCCCCCCC\n\t"                                                                                      \
+    "add r7, r7, r4, lsr #2\n\t"
+
+/* 16 channels. LAST is five rows early. */
+QPS_LOOP(qps_words_2)
+{
+    __asm(QPS_ENTER
+          "mov r10, r8\n\t"
+          QPS_BEGIN_CHUNK("17 * 5") /* QPS_NIBBLE_ROWS of QPS_CRUMB_ROWS each */
+          "subs r5, #10\n\t"
+          "str r5, " LAST "\n\t"
+          "movs r2, #0\n\t"
+          "movs r3, #0\n\t"
+          "mov r8, r2\n\t"
+          "mov r9, r2\n\t"
+          "b 6f\n"
+          "0:\n\t" /* r4: how many rows are left, 1 to 4 */
+          "movs r6, #0\n\t"
+          "movs r7, #0\n\t"
+          "tbb [pc, r4]\n"
+          "1:\n\t"
+          ".byte 0, (5f-1b)/2, (4f-1b)/2, (3f-1b)/2, (2f-1b)/2, 0\n"
+          "1:\n\t"
+          QPS_LOAD_CRUMB("r6")
+          "and r7, r6, #0xCCCCCCCC\n\t"
+          "lsrs r7, r7, #2\n"
+          "2:\n\t" QPS_NEXT_CRUMB
+          "3:\n\t" QPS_NEXT_CRUMB
+          "4:\n\t" QPS_NEXT_CRUMB
+          "5:\n\t" QPS_NEXT_CRUMB
+          "sub r6, r6, r7, lsl #2\n\t"
+          QPS_ADD_NIBBLES("r6", "r2", "r8")
+          QPS_ADD_NIBBLES("r7", "r3", "r9")
+          "6:\n\t"
+          "ldr r4, " LAST "\n\t"
+          "subs r4, r1\n\t"
+          "bhs 1b\n\t"
+          "adds r4, #10\n\t"
+          "lsrs r4, #1\n\t"
+          "bne 0b\n\t"
+          QPS_SPREAD_CHUNK_OF_TWO
+          "ldrd r1, r4, " LAST "\n\t" /* and END */
           "adds r1, #10\n\t"
           QPS_END_CHUNKS);
 }

@@ -16,6 +16,7 @@ _Static_assert(4U * QPS_GROUP_SUMS == 256U && 2U * QPS_PAIRS == 32U, "steps from
 
 /* All of it in assembly: codes in r0, the first block's; events in r1, end in r2, sums in r3, size in r8, count in r9. */
 #define QPS_LOOP(name) __attribute__((naked)) void name(const qps_blocks_t *blocks __attribute__((unused)))
+#define QPS_STATIC_LOOP(name) __attribute__((naked, used)) static void name(const qps_blocks_t *blocks __attribute__((unused)))
 #define QPS_TAKE_BLOCKS                                                                                                \
     "ldrd r8, r9, [r0, #16]\n\t"                                                                                       \
     "ldm r0, {r0-r3}\n\t"
@@ -34,7 +35,7 @@ _Static_assert(4U * QPS_GROUP_SUMS == 256U && 2U * QPS_PAIRS == 32U, "steps from
     "negs r2, r2\n\t"                                                                                                  \
     "sub r1, r10, r11, lsl #3\n\t"                                                                                     \
     "ubfx r2, r2, #1, #2\n\t"
-/* Addresses of the next four rows of 16 bytes, from r7 on, in r4 to r6 and r12; q2: 16 in each lane. */
+/* Addresses of the next four rows, from r7 on, in r4 to r6 and r12; q2: bytes from row to row, in each lane. */
 #define QPS_ADDRESSES                                                                                                  \
     "vldrh.u32 q3, [r7], #8\n\t"                                                                                       \
     "vmlas.u32 q3, q2, r0\n\t"                                                                                         \
@@ -161,6 +162,54 @@ QPS_LOOP(qps_blocks_8)
           "pop {r4-r11, pc}");
 }
 
+/* Two words of a row, byte by byte in lanes of 16 bits, in the order of the sums; q4: where they are. */
+#define QPS_ENTER_HALVES                                                                                               \
+    "push {r4-r11, lr}\n\t"                                                                                            \
+    "vpush {d8-d9}\n\t"                                                                                                \
+    QPS_TAKE_BLOCKS                                                                                                    \
+    QPS_ROUNDS                                                                                                         \
+    "vmov.i32 q2, #8\n\t"                                                                                              \
+    "adr r7, 8f\n\t"                                                                                                   \
+    "vldrb.u16 q4, [r7]\n\t"                                                                                           \
+    "mov r7, r1\n\t"                                                                                                   \
+    "dls lr, r11\n\t"                                                                                                  \
+    QPS_CLEAR("q0", "q1")                                                                                              \
+    QPS_ADDRESSES                                                                                                      \
+    QPS_INTO_ROWS
+#define QPS_LEAVE_HALVES                                                                                               \
+    "vpop {d8-d9}\n\t"                                                                                                 \
+    "pop {r4-r11, pc}\n\t"                                                                                             \
+    ".balign 4\n"                                                                                                      \
+    "8:\n\t"                                                                                                           \
+    ".byte 0, 2, 4, 6, 1, 3, 5, 7"
+#define QPS_ADD_HALF_NIBBLES(row, all, upper)                                                                          \
+    "vldrb.u16 q3, [" row ", q4]\n\t"                                                                                  \
+    "vadd.i16 " all ", " all ", q3\n\t"                                                                                \
+    "vshr.u16 q3, q3, #4\n\t"                                                                                          \
+    "vadd.i16 " upper ", " upper ", q3\n\t"
+#define QPS_ADD_HALF_BYTES(row, all, upper)                                                                            \
+    "vldrb.u16 q3, [" row ", q4]\n\t"                                                                                  \
+    "vadd.i16 " all ", " all ", q3\n\t"
+
+QPS_LOOP(qps_halves_4)
+{
+    __asm(QPS_ENTER_HALVES
+          QPS_ADD_ROWS(QPS_ADD_HALF_NIBBLES, "q0", "q1")
+          "mvn r4, #15\n\t"
+          QPS_LOWER("16", "r4", "q0", "q1")
+          "vstrw.u32 q0, [r3]\n\t"
+          "vstrw.u32 q1, [r3, #16]\n\t"
+          QPS_LEAVE_HALVES);
+}
+
+QPS_LOOP(qps_halves_8)
+{
+    __asm(QPS_ENTER_HALVES
+          QPS_ADD_ROWS(QPS_ADD_HALF_BYTES, "q0", "q1")
+          "vstrw.u32 q0, [r3]\n\t"
+          QPS_LEAVE_HALVES);
+}
+
 #define QPS_ADD_SPREAD(part, spare, lanes, sums)                                                                       \
     "vmovl" part ".u8 " spare ", " lanes "\n\t"                                                                        \
     "vadd.i16 " sums ", " sums ", " spare "\n\t"
@@ -238,8 +287,8 @@ QPS_LOOP(qps_blocks_8)
     "vstrw.u32 q4, [" place "]\n\t"                                                                                    \
     "vstrw.u32 q5, [" place ", #16]\n\t"
 
-/* 32 channels. Both rows of a register together have room for 85 events: 21 rounds. */
-QPS_LOOP(qps_blocks_2)
+/* One block. Both rows of a register together have room for 85 events: 21 rounds. */
+QPS_STATIC_LOOP(qps_single_block_2)
 {
     __asm("push {r4-r11, lr}\n\t"
           "vpush {d8-d13}\n\t"
@@ -252,8 +301,7 @@ QPS_LOOP(qps_blocks_2)
           QPS_TAKE_ROUNDS("r11", "r2", "20")
           "add r10, r7, #1\n\t"
           "lsr r10, r10, #1\n\t"
-          "mov r6, r1\n"
-          "6:\n\t"
+          "mov r6, r1\n\t"
           "mov r4, r2\n\t"
           "add r12, r3, #32\n\t"
           QPS_FIRST_PAIRS
@@ -276,10 +324,134 @@ QPS_LOOP(qps_blocks_2)
           QPS_ADD_STORED("q2, q3", "r12")
           "b 3b\n"
           "4:\n\t"
-          "add r3, #" QPS_GROUP_BYTES "\n\t"
-          QPS_NEXT_BLOCK
           "vpop {d8-d13}\n\t"
           "pop {r4-r11, pc}");
+}
+
+/* Two blocks at a time: of an event, the row of the first block is in one half of a register, that of the second in the other; so none
+ * are to be added up in the end. q4: from one to the other, q7: 8 in each lane. */
+#define QPS_TAKE_OFFSETS                                                                                               \
+    "vmov.i32 q7, #8\n\t"                                                                                              \
+    "vmov.i32 q4, #0\n\t"                                                                                              \
+    "vmov.32 q4[2], r8\n\t"
+#define QPS_ADDRESSES_OF_8                                                                                             \
+    "vldrh.u32 q6, [r7], #8\n\t"                                                                                       \
+    "vmlas.u32 q6, q7, r0\n\t"                                                                                         \
+    "vmov r4, r5, d12\n\t"                                                                                             \
+    "vmov r6, r12, d13\n\t"
+#define QPS_ADD_TWO_ROWS(row)                                                                                          \
+    "vldrd.u64 q5, [" row ", q4]\n\t"                                                                                  \
+    QPS_ADD_CRUMBS
+/* Sums of one block are at place, those of the other a group on; as QPS_STORE_PAIRS and QPS_ADD_STORED. */
+#define QPS_PART_BLOCKS(registers, place)                                                                              \
+    "vst20.32 {" registers "}, [" place "]\n\t"                                                                        \
+    "vst21.32 {" registers "}, [" place "]\n\t"                                                                        \
+    "vldrw.u32 q0, [" place "]\n\t"                                                                                    \
+    "vldrw.u32 q1, [" place ", #16]\n\t"
+#define QPS_STORE_BLOCKS(registers, place)                                                                             \
+    QPS_PART_BLOCKS(registers, place)                                                                                  \
+    "vmovlb.u8 q5, q0\n\t"                                                                                             \
+    "vmovlt.u8 q0, q0\n\t"                                                                                             \
+    "vmovlb.u8 q6, q1\n\t"                                                                                             \
+    "vmovlt.u8 q1, q1\n\t"                                                                                             \
+    "vstrw.u32 q5, [" place "]\n\t"                                                                                    \
+    "vstrw.u32 q0, [" place ", #16]\n\t"                                                                               \
+    "vstrw.u32 q6, [" place ", #256]\n\t" /* QPS_GROUP_BYTES */                                                        \
+    "vstrw.u32 q1, [" place ", #256 + 16]\n\t"
+#define QPS_ADD_STORED_BLOCKS(registers, place)                                                                        \
+    "vldrw.u32 q5, [" place "]\n\t"                                                                                    \
+    "vldrw.u32 q6, [" place ", #16]\n\t"                                                                               \
+    QPS_PART_BLOCKS(registers, place)                                                                                  \
+    QPS_ADD_SPREAD("b", "q4", "q0", "q5")                                                                              \
+    QPS_ADD_SPREAD("t", "q4", "q0", "q6")                                                                              \
+    "vstrw.u32 q5, [" place "]\n\t"                                                                                    \
+    "vstrw.u32 q6, [" place ", #16]\n\t"                                                                               \
+    "vldrw.u32 q5, [" place ", #256]\n\t"                                                                              \
+    "vldrw.u32 q6, [" place ", #256 + 16]\n\t"                                                                         \
+    QPS_ADD_SPREAD("b", "q4", "q1", "q5")                                                                              \
+    QPS_ADD_SPREAD("t", "q4", "q1", "q6")                                                                              \
+    "vstrw.u32 q5, [" place ", #256]\n\t"                                                                              \
+    "vstrw.u32 q6, [" place ", #256 + 16]\n\t"
+
+/* As many as there are, but for a last one without another. Lanes have room for 85 events: 21 rounds. */
+QPS_STATIC_LOOP(qps_block_pairs_2)
+{
+    __asm("push {r4-r11, lr}\n\t"
+          "vpush {d8-d15}\n\t"
+          QPS_TAKE_BLOCKS
+          QPS_ROUNDS
+          "cmp r11, #21\n\t"
+          "it hi\n\t"
+          "movhi r11, #21\n\t"
+          QPS_TAKE_OFFSETS
+          "6:\n\t"
+          "mov r7, r1\n\t"
+          "dls lr, r11\n\t"
+          QPS_CLEAR("q0", "q1")
+          QPS_CLEAR("q2", "q3")
+          QPS_ADDRESSES_OF_8
+          QPS_INTO_ROWS
+          "1:\n\t" QPS_ADDRESSES_OF_8
+          "2:\n\t" QPS_ADD_TWO_ROWS("r4")
+          "3:\n\t" QPS_ADD_TWO_ROWS("r5")
+          "4:\n\t" QPS_ADD_TWO_ROWS("r6")
+          "5:\n\t" QPS_ADD_TWO_ROWS("r12")
+          "le lr, 1b\n\t"
+          QPS_LOWER_CRUMBS
+          "add r12, r3, #" QPS_HALF_BYTES "\n\t"
+          QPS_STORE_BLOCKS("q0, q1", "r3")
+          QPS_STORE_BLOCKS("q2, q3", "r12")
+          "8:\n\t"
+          "subs r4, r10, r7\n\t"
+          "beq 9f\n\t"
+          "lsrs r4, r4, #3\n\t"
+          "cmp r4, #21\n\t"
+          "it hi\n\t"
+          "movhi r4, #21\n\t"
+          "dls lr, r4\n\t"
+          QPS_CLEAR("q0", "q1")
+          QPS_CLEAR("q2", "q3")
+          "1:\n\t" QPS_ADDRESSES_OF_8
+          QPS_ADD_TWO_ROWS("r4")
+          QPS_ADD_TWO_ROWS("r5")
+          QPS_ADD_TWO_ROWS("r6")
+          QPS_ADD_TWO_ROWS("r12")
+          "le lr, 1b\n\t"
+          QPS_LOWER_CRUMBS
+          "add r12, r3, #" QPS_HALF_BYTES "\n\t"
+          QPS_ADD_STORED_BLOCKS("q0, q1", "r3")
+          QPS_ADD_STORED_BLOCKS("q2, q3", "r12")
+          QPS_TAKE_OFFSETS
+          "b 8b\n"
+          "9:\n\t"
+          "add r3, #2 * " QPS_GROUP_BYTES "\n\t"
+          "add r0, r0, r8, lsl #1\n\t"
+          "subs r9, #2\n\t"
+          "cmp r9, #1\n\t"
+          "bhi 6b\n\t"
+          "vpop {d8-d15}\n\t"
+          "pop {r4-r11, pc}");
+}
+
+QPS_ALONE __attribute__((used)) static void qps_several_blocks_2(const qps_blocks_t *blocks)
+{
+    qps_block_pairs_2(blocks);
+    if ((blocks->count & 1U) != 0U) {
+        const uint32_t done = blocks->count - 1U;
+        qps_blocks_t last = *blocks;
+        last.codes += done * last.size;
+        last.sums = qps_block_sums(2U, done, last.sums);
+        last.count = 1U;
+        qps_single_block_2(&last);
+    }
+}
+
+QPS_LOOP(qps_blocks_2)
+{
+    __asm("ldr r1, [r0, #20]\n\t"
+          "cmp r1, #1\n\t"
+          "beq qps_single_block_2\n\t"
+          "b qps_several_blocks_2");
 }
 
 /* clang-format on */

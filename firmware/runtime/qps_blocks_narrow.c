@@ -95,10 +95,25 @@
     QPS_ADD_WORD("4", shift, "r8", "r9")                                                                               \
     QPS_ADD_WORD("8", shift, "r10", "r11")                                                                             \
     QPS_ADD_WORD("12", shift, "r12", "lr")
+/* Two words of a row, and one. */
+#define QPS_ADD_HALF_ROW(shift)                                                                                        \
+    "lsls r6, r6, #3\n\t"                                                                                              \
+    "adds r6, r0\n\t"                                                                                                  \
+    QPS_ADD_WORD("0", shift, "r2", "r3")                                                                               \
+    QPS_ADD_WORD("4", shift, "r8", "r9")
+#define QPS_ADD_WORD_OF_ROW(shift)                                                                                     \
+    "lsls r6, r6, #2\n\t"                                                                                              \
+    "adds r6, r0\n\t"                                                                                                  \
+    QPS_ADD_WORD("0", shift, "r2", "r3")
+#define QPS_CLEAR_FOUR                                                                                                 \
+    "movs r2, #0\n\t"                                                                                                  \
+    "movs r3, #0\n\t"                                                                                                  \
+    "mov r8, r2\n\t"                                                                                                   \
+    "mov r9, r2\n\t"
 /* From r1 to r4, two rows at a time; the first one alone where they are odd. */
-#define QPS_ADD_ROWS(mask, shift)                                                                                      \
+#define QPS_ADD_ROWS(CLEAR, ADD_ROW, mask, shift)                                                                                      \
     "ldr r5, =" mask "\n\t"                                                                                            \
-    QPS_CLEAR_SUMS                                                                                                     \
+    CLEAR                                                                                                     \
     "subs r6, r4, r1\n\t"                                                                                              \
     "lsrs r6, r6, #2\n\t"                                                                                              \
     "bcc 1f\n\t"                                                                                                       \
@@ -106,11 +121,11 @@
     "b 2f\n"                                                                                                           \
     "1:\n\t"                                                                                                           \
     "ldrh r6, [r1]\n\t"                                                                                                \
-    QPS_ADD_ROW(shift)                                                                                                 \
+    ADD_ROW(shift)                                                                                                 \
     "2:\n\t"                                                                                                           \
     "ldrh r6, [r1, #2]\n\t"                                                                                            \
     "adds r1, #4\n\t"                                                                                                  \
-    QPS_ADD_ROW(shift)                                                                                                 \
+    ADD_ROW(shift)                                                                                                 \
     "cmp r1, r4\n\t"                                                                                                   \
     "bne 1b\n\t"
 
@@ -192,8 +207,92 @@ QPS_LOOP(qps_blocks_4)
 {
     __asm(QPS_ENTER
           QPS_BEGIN_CHUNK("17") /* QPS_NIBBLE_ROWS */
-          QPS_ADD_ROWS("0xF0F0F0F0", "4")
+          QPS_ADD_ROWS(QPS_CLEAR_SUMS, QPS_ADD_ROW, "0xF0F0F0F0", "4")
           QPS_SPREAD_CHUNK
+          QPS_END_CHUNK);
+}
+
+/* Bytes in r4, and r5, as pairs of sums at r0, which moves on; r1: 0x00FF00FF. */
+#define QPS_WRITE_ONE                                                                                                  \
+    "ands r4, r1\n\t"                                                                                                  \
+    "stmia r0!, {r4}\n\t"
+#define QPS_ADD_ONE                                                                                                    \
+    "ands r4, r1\n\t"                                                                                                  \
+    "ldr r7, [r0]\n\t"                                                                                                 \
+    "adds r4, r7\n\t"                                                                                                  \
+    "stmia r0!, {r4}\n\t"
+#define QPS_WRITE_TWO                                                                                                  \
+    "ands r4, r1\n\t"                                                                                                  \
+    "ands r5, r1\n\t"                                                                                                  \
+    "stmia r0!, {r4, r5}\n\t"
+#define QPS_ADD_TWO                                                                                                    \
+    "ands r4, r1\n\t"                                                                                                  \
+    "ands r5, r1\n\t"                                                                                                  \
+    "ldr r7, [r0]\n\t"                                                                                                 \
+    "adds r4, r7\n\t"                                                                                                  \
+    "ldr r7, [r0, #4]\n\t"                                                                                             \
+    "adds r5, r7\n\t"                                                                                                  \
+    "stmia r0!, {r4, r5}\n\t"
+#define QPS_SPREAD_ONE(KEEP, word)                                                                                     \
+    "mov r4, " word "\n\t"                                                                                             \
+    KEEP                                                                                                               \
+    "mov r4, " word "\n\t"                                                                                             \
+    "lsrs r4, r4, #8\n\t"                                                                                              \
+    KEEP
+#define QPS_SPREAD_TWO(KEEP, word0, word1)                                                                             \
+    "mov r4, " word0 "\n\t"                                                                                            \
+    "mov r5, " word1 "\n\t"                                                                                            \
+    KEEP                                                                                                               \
+    "mov r4, " word0 "\n\t"                                                                                            \
+    "mov r5, " word1 "\n\t"                                                                                            \
+    "lsrs r4, r4, #8\n\t"                                                                                              \
+    "lsrs r5, r5, #8\n\t"                                                                                              \
+    KEEP
+#define QPS_BEGIN_SPREAD                                                                                               \
+    "ldr r0, " SUMS "\n\t"                                                                                             \
+    "ldr r1, =0x00FF00FF\n\t"                                                                                          \
+    "ldr r4, " FIRST "\n\t"                                                                                            \
+    "cmp r4, #0\n\t"                                                                                                   \
+    "beq 5f\n\t"
+/* A chunk's 4-bit lanes of two words. */
+#define QPS_SPREAD_CHUNK_OF_TWO                                                                                        \
+    "lsls r4, r3, #4\n\t"                                                                                              \
+    "subs r2, r4\n\t"                                                                                                  \
+    QPS_LOWER("r5", "r8", "r9", "4", "r4")                                                                             \
+    "mov r8, r5\n\t"                                                                                                   \
+    QPS_BEGIN_SPREAD                                                                                                   \
+    QPS_SPREAD_TWO(QPS_WRITE_TWO, "r2", "r8")                                                                          \
+    QPS_SPREAD_TWO(QPS_WRITE_TWO, "r3", "r9")                                                                          \
+    "b 6f\n"                                                                                                           \
+    "5:\n\t"                                                                                                           \
+    QPS_SPREAD_TWO(QPS_ADD_TWO, "r2", "r8")                                                                            \
+    QPS_SPREAD_TWO(QPS_ADD_TWO, "r3", "r9")                                                                            \
+    "6:\n\t"
+
+QPS_LOOP(qps_halves_4)
+{
+    __asm(QPS_ENTER
+          QPS_BEGIN_CHUNK("17") /* QPS_NIBBLE_ROWS */
+          QPS_ADD_ROWS(QPS_CLEAR_FOUR, QPS_ADD_HALF_ROW, "0xF0F0F0F0", "4")
+          QPS_SPREAD_CHUNK_OF_TWO
+          QPS_END_CHUNK);
+}
+
+QPS_LOOP(qps_words_4)
+{
+    __asm(QPS_ENTER
+          QPS_BEGIN_CHUNK("17") /* QPS_NIBBLE_ROWS */
+          QPS_ADD_ROWS(QPS_CLEAR_FOUR, QPS_ADD_WORD_OF_ROW, "0xF0F0F0F0", "4")
+          "lsls r4, r3, #4\n\t"
+          "subs r2, r4\n\t"
+          QPS_BEGIN_SPREAD
+          QPS_SPREAD_ONE(QPS_WRITE_ONE, "r2")
+          QPS_SPREAD_ONE(QPS_WRITE_ONE, "r3")
+          "b 6f\n"
+          "5:\n\t"
+          QPS_SPREAD_ONE(QPS_ADD_ONE, "r2")
+          QPS_SPREAD_ONE(QPS_ADD_ONE, "r3")
+          "6:\n\t"
           QPS_END_CHUNK);
 }
 
@@ -202,7 +301,7 @@ QPS_LOOP(qps_blocks_8)
 {
     __asm(QPS_ENTER
           "ldr r4, " END "\n\t"
-          QPS_ADD_ROWS("0xFF00FF00", "8")
+          QPS_ADD_ROWS(QPS_CLEAR_SUMS, QPS_ADD_ROW, "0xFF00FF00", "8")
           "lsls r4, r3, #8\n\t"
           "subs r2, r4\n\t"
           QPS_LOWER("r5", "r8", "r9", "8", "r4")
@@ -218,6 +317,22 @@ QPS_LOOP(qps_blocks_8)
           "movs r5, #192\n\t" /* of QPS_GROUP_SUMS, a pixel's QPS_PAIRS left out */
           "eors r4, r5\n\t"
           "str r4, " FIRST "\n\t"
+          QPS_LEAVE
+          ".ltorg");
+}
+
+QPS_LOOP(qps_halves_8)
+{
+    __asm(QPS_ENTER
+          "ldr r4, " END "\n\t"
+          QPS_ADD_ROWS(QPS_CLEAR_FOUR, QPS_ADD_HALF_ROW, "0xFF00FF00", "8")
+          "lsls r4, r3, #8\n\t"
+          "subs r2, r4\n\t"
+          QPS_LOWER("r5", "r8", "r9", "8", "r4")
+          "ldr r0, " SUMS "\n\t"
+          "stmia r0!, {r2, r5}\n\t"
+          "mov r5, r9\n\t"
+          "stmia r0!, {r3, r5}\n\t"
           QPS_LEAVE
           ".ltorg");
 }
@@ -262,7 +377,23 @@ QPS_LOOP(qps_blocks_8)
     "ldr r2, " ODD(word) "\n\t"                                                                                        \
     "mov " odd ", r2\n\t"
 
-/* Of 32 channels. What is left of the last rows begins in the middle of five. */
+/* To 2, where five rows of so many bytes of code are added up, or into the middle of them for what is left of the last ones; to 4 after
+ * these. */
+#define QPS_INTO_CRUMBS(half_bytes)                                                                                    \
+    "cmp r1, r10\n\t"                                                                                                  \
+    "bls 2f\n\t"                                                                                                       \
+    "mov r3, r10\n\t"                                                                                                  \
+    "subs r3, r1, r3\n\t" /* two for each row that is not there */                                                     \
+    "subs r1, r3\n\t"                                                                                                  \
+    "movs r2, #" half_bytes "\n\t"                                                                                     \
+    "muls r2, r3\n\t"                                                                                                  \
+    "cmp r3, #10\n\t"                                                                                                  \
+    "beq 4f\n\t"                                                                                                       \
+    "add pc, r2\n\t"                                                                                                   \
+    "nop\n"                                                                                                            \
+    "2:\n\t"
+
+/* Of 32 channels. */
 QPS_LOOP(qps_blocks_2)
 {
     __asm(QPS_ENTER
@@ -281,18 +412,7 @@ QPS_LOOP(qps_blocks_2)
           "movs r7, #0\n\t"
           "mov r8, r6\n\t"
           "mov r9, r6\n\t"
-          "cmp r1, r10\n\t"
-          "bls 2f\n\t"
-          "mov r3, r10\n\t"
-          "subs r3, r1, r3\n\t" /* two for each row that is not there */
-          "subs r1, r3\n\t"
-          "movs r2, #13\n\t"
-          "muls r2, r3\n\t"
-          "cmp r3, #10\n\t"
-          "beq 4f\n\t"
-          "add pc, r2\n\t"
-          "nop\n"
-          "2:\n\t"
+          QPS_INTO_CRUMBS("13")
           QPS_ADD_CRUMBS("0")
           QPS_ADD_CRUMBS("2")
           QPS_ADD_CRUMBS("4")
@@ -312,6 +432,71 @@ QPS_LOOP(qps_blocks_2)
           "ldr r3, " ODD("0") "\n\t"
           QPS_SPREAD_CHUNK
           QPS_END_CHUNK);
+}
+
+/* One word, or half of one: sums of 4-bit lanes are in r8 and r9, those of its odd codes in r11 and lr. */
+#define QPS_LOAD_WORD                                                                                                  \
+    "lsls r3, r3, #2\n\t"                                                                                              \
+    "ldr r2, [r0, r3]\n\t"
+#define QPS_LOAD_HALF_WORD                                                                                             \
+    "lsls r3, r3, #1\n\t"                                                                                              \
+    "ldrh r2, [r0, r3]\n\t"
+#define QPS_ADD_CRUMB(LOAD, place) /* 14 bytes */                                                                      \
+    "ldrh r3, [r1, #" place "]\n\t"                                                                                    \
+    LOAD                                                                                                               \
+    "adds r6, r2\n\t"                                                                                                  \
+    "ands r2, r4\n\t"                                                                                                  \
+    "lsrs r2, r2, #2\n\t"                                                                                              \
+    "adds r7, r2\n\t"
+#define QPS_KEEP_CRUMB(lanes, all, odd)                                                                                \
+    "add " all ", " lanes "\n\t"                                                                                       \
+    "ands " lanes ", r5\n\t"                                                                                           \
+    "lsrs " lanes ", " lanes ", #4\n\t"                                                                                \
+    "add " odd ", " lanes "\n\t"
+#define QPS_ADD_CRUMBS_OF_ONE(LOAD)                                                                                    \
+    QPS_ENTER                                                                                                          \
+    QPS_BEGIN_CHUNK("17 * 5") /* QPS_NIBBLE_ROWS of QPS_CRUMB_ROWS each */                                             \
+    "subs r4, #10\n\t"                                                                                                 \
+    "mov r10, r4\n\t"                                                                                                  \
+    "ldr r4, =0xCCCCCCCC\n\t"                                                                                          \
+    "ldr r5, =0xF0F0F0F0\n\t"                                                                                          \
+    "movs r2, #0\n\t"                                                                                                  \
+    "mov r8, r2\n\t"                                                                                                   \
+    "mov r9, r2\n\t"                                                                                                   \
+    "mov r11, r2\n\t"                                                                                                  \
+    "mov lr, r2\n\t"                                                                                                   \
+    "3:\n\t"                                                                                                           \
+    "movs r6, #0\n\t"                                                                                                  \
+    "movs r7, #0\n\t"                                                                                                  \
+    QPS_INTO_CRUMBS("7")                                                                                               \
+    QPS_ADD_CRUMB(LOAD, "0")                                                                                           \
+    QPS_ADD_CRUMB(LOAD, "2")                                                                                           \
+    QPS_ADD_CRUMB(LOAD, "4")                                                                                           \
+    QPS_ADD_CRUMB(LOAD, "6")                                                                                           \
+    QPS_ADD_CRUMB(LOAD, "8")                                                                                           \
+    "lsls r2, r7, #2\n\t"                                                                                              \
+    "subs r6, r2\n\t"                                                                                                  \
+    QPS_KEEP_CRUMB("r6", "r8", "r9")                                                                                   \
+    QPS_KEEP_CRUMB("r7", "r11", "lr")                                                                                  \
+    "adds r1, #10\n\t"                                                                                                 \
+    "b 3b\n"                                                                                                           \
+    "4:\n\t"                                                                                                           \
+    "mov r2, r8\n\t"                                                                                                   \
+    "mov r3, r9\n\t"                                                                                                   \
+    "mov r8, r11\n\t"                                                                                                  \
+    "mov r9, lr\n\t"                                                                                                   \
+    QPS_SPREAD_CHUNK_OF_TWO                                                                                            \
+    QPS_END_CHUNK
+
+/* 16 channels, and 8. */
+QPS_LOOP(qps_words_2)
+{
+    __asm(QPS_ADD_CRUMBS_OF_ONE(QPS_LOAD_WORD));
+}
+
+QPS_LOOP(qps_half_words_2)
+{
+    __asm(QPS_ADD_CRUMBS_OF_ONE(QPS_LOAD_HALF_WORD));
 }
 
 /* clang-format on */

@@ -46,11 +46,13 @@ static void qps_any_charge(const qps_any_charge_t *charge, uint32_t channels, in
     for (uint32_t first = 0U; first < channels; first += QPS_GROUP, sums += QPS_GROUP_SUMS) {
         const qps_half_t *const lanes = (const qps_half_t *)(const void *)sums;
         const uint32_t left = channels - first;
-        if (lif || left < QPS_GROUP) {
-            qps_any_charge_lanes(charge, lanes, 1U, first, left < QPS_GROUP ? left : QPS_GROUP, membranes);
+        const uint32_t pairs = qps_group_pairs(left);
+        const uint32_t count = left < QPS_GROUP ? left : QPS_GROUP;
+        if (lif) {
+            qps_any_charge_lanes(charge, lanes, 1U, first, count, membranes);
         } else {
-            qps_any_charge_lanes(charge, lanes, 2U, first, QPS_PAIRS, membranes);
-            qps_any_charge_lanes(charge, lanes + 1, 2U, first + QPS_PAIRS, QPS_PAIRS, membranes);
+            qps_any_charge_lanes(charge, lanes, 2U, first, pairs, membranes);
+            qps_any_charge_lanes(charge, lanes + 1, 2U, first + pairs, count - pairs, membranes);
         }
     }
 }
@@ -122,11 +124,11 @@ QPS_ALONE static void qps_any_fire(const qps_neuron_t *neuron, uint32_t channels
 /* The same of lif's. */
 static void qps_any_fire_lif(const qps_lif_t *lif, int32_t *membranes, uint32_t *words)
 {
-    const uint32_t whole = lif->channels & ~(QPS_GROUP - 1U);
     qps_clear_words(words, qps_spike_words(lif->channels));
     for (uint32_t lane = 0U; lane < lif->channels; lane++) {
-        /* Pairs of a whole group are half of it apart. */
-        const uint32_t bit = lane < whole ? lane % 2U * QPS_PAIRS + lane % QPS_GROUP / 2U : lane - whole;
+        /* The channels of a pair are as many apart as the group has pairs. */
+        const uint32_t pairs = qps_group_pairs(lif->channels - lane / QPS_GROUP * QPS_GROUP);
+        const uint32_t bit = lane % 2U * pairs + lane % QPS_GROUP / 2U;
         if (membranes[lane] > qps_lane_threshold(lif, lane)) {
             words[lane / QPS_GROUP] |= UINT32_C(1) << bit;
             membranes[lane] = qps_lane_rest(lif, lane);

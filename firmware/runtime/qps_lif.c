@@ -8,14 +8,13 @@ static inline const qps_half_t *qps_lane_sums(const qps_lif_group_t *group, uint
     return (const qps_half_t *)(const void *)group->sums + lane;
 }
 
-/* Some lanes, any number of steps, membranes kept if asked for: the way that always works. */
-QPS_ALONE static void qps_lif_any(const qps_lif_group_t *group, uint32_t first, uint32_t spacing, uint32_t bit)
+/* One half of the pairs' lanes, bit being that of the first; any number of steps, membranes kept if asked for: the way that always
+ * works. */
+QPS_ALONE static void qps_lif_any(const qps_lif_group_t *group, uint32_t half, uint32_t channels, uint32_t bit)
 {
     const qps_lif_t *const lif = group->lif;
-    const uint32_t left = lif->channels - group->lane;
-    const uint32_t end = left < QPS_GROUP ? left : QPS_GROUP;
     const uint32_t scale = UINT32_C(1) << lif->sum_shift;
-    for (uint32_t k = first; k < end; k += spacing, bit <<= 1) {
+    for (uint32_t k = half; channels > 0U; channels--, k += 2U, bit <<= 1) {
         const uint32_t lane = group->lane + k;
         const qps_half_t *const sums = qps_lane_sums(group, k);
         const int32_t threshold = qps_lane_threshold(lif, lane);
@@ -54,7 +53,7 @@ QPS_ALONE static void qps_lif_any(const qps_lif_group_t *group, uint32_t first, 
     "mov %[w], %[rest]\n\t"                                                                                            \
     "orrs %[word" t "], %[bit]\n\t"                                                                                    \
     "b 1" t "b\n"
-/* 16 neurons, every other one of a group; bit: of the first, 2^16. */
+/* Every other neuron of a group; bit: such that the last one's is 2^31. */
 #define QPS_LIF_LANES(LOAD)                                                                                            \
     __asm volatile("1:\n\t" LOAD                                                                                       \
                    QPS_LIF_ONE("rest", "0", "0")                                                                       \
@@ -94,7 +93,7 @@ QPS_ALONE static void qps_lif_four(const qps_lif_group_t *group)
     /* As below. */
     for (uint32_t part = 0U; part < 2U; part++) {
         const qps_half_t *sums = qps_lane_sums(group, part);
-        uint32_t bit = UINT32_C(1) << QPS_PAIRS;
+        uint32_t bit = UINT32_C(1) << (2U * QPS_PAIRS - group->pairs);
         uint32_t w, x, threshold, rest;
         word0 >>= QPS_PAIRS;
         word1 >>= QPS_PAIRS;
@@ -108,7 +107,8 @@ QPS_ALONE static void qps_lif_four(const qps_lif_group_t *group)
             QPS_LIF_LANES(QPS_LOAD_WIDE);
         }
     }
-    qps_lif_store(group, word0, word1, word2, word3);
+    const uint32_t low = QPS_PAIRS - group->pairs;
+    qps_lif_store(group, word0 >> low, word1 >> low, word2 >> low, word3 >> low);
 }
 #else
 /* All four steps of a group, nothing carried: what most layers do. */
@@ -120,12 +120,12 @@ static inline void qps_lif_four_lanes(const qps_lif_group_t *group, int narrow)
     const uint32_t cost0 = group->cost[0], cost1 = group->cost[1], cost2 = group->cost[2], cost3 = group->cost[3];
     uint32_t word0 = 0U, word1 = 0U, word2 = 0U, word3 = 0U;
     /* The lower halves of the pairs, then the upper ones: so bits come in the order of channels. */
-    uint32_t bit = 1U;
     for (uint32_t half = 0U; half < 2U; half++) {
+        uint32_t bit = UINT32_C(1) << QPS_PAIRS * half;
         const qps_half_t *sums = qps_lane_sums(group, half);
         const uint16_t *const narrows = narrow ? &lif->narrow[2U * group->lane + half] : NULL;
         const int32_t *const wides = narrow ? NULL : &lif->wide[2U * (group->lane + half)];
-        for (uint32_t k = 0U; k < 4U * QPS_PAIRS; k += 4U, bit <<= 1, sums += 2) {
+        for (uint32_t k = 0U; k < 4U * group->pairs; k += 4U, bit <<= 1, sums += 2) {
             const int32_t threshold = narrow ? narrows[k] : wides[k];
             const int32_t rest = narrow ? narrows[k + 2U] : wides[k + 1U];
             int32_t membrane = qps_lif_charge(rest, decay, sums[0], scale, cost0);
@@ -174,17 +174,18 @@ static inline void qps_lif_four(const qps_lif_group_t *group)
     "orr %[x], %[word" t "], %[bits]\n\t"                                                                              \
     "sel %[word" t "], %[word" t "], %[x]\n\t"
 
-/* A whole group over four steps where lambda is 1/2 and 16 bits suffice. */
-QPS_ALONE static void qps_lif_packed(qps_lif_group_t *group, uint32_t groups)
+/* All groups over four steps where lambda is 1/2 and 16 bits suffice. */
+QPS_ALONE static void qps_lif_packed(qps_lif_group_t *group)
 {
     const uint32_t scale = UINT32_C(2) << group->lif->sum_shift;
     /* Never negative: the zero is in them. */
     const uint32_t cost0 = (0U - group->cost[0]) * 0x20002U, cost1 = (0U - group->cost[1]) * 0x20002U;
     const uint32_t cost2 = (0U - group->cost[2]) * 0x20002U, cost3 = (0U - group->cost[3]) * 0x20002U;
-    const uint16_t *constants = group->lif->narrow + 2U * group->lane;
-    for (; groups > 0U; groups--, qps_lif_next(group)) {
+    const uint16_t *constants = group->lif->narrow;
+    for (; group->lane < group->lif->channels; qps_lif_next(group)) {
         const uint32_t *sums = group->sums;
-        uint32_t bits = 0x10001U;
+        const uint32_t low = QPS_PAIRS - group->pairs;
+        uint32_t bits = 0x10001U << low;
         uint32_t word0 = 0U, word1 = 0U, word2 = 0U, word3 = 0U;
         uint32_t w, x, cost, threshold, rest;
         __asm volatile(
@@ -199,37 +200,37 @@ QPS_ALONE static void qps_lif_packed(qps_lif_group_t *group, uint32_t groups)
               [cost] "=&r"(cost), [threshold] "=&r"(threshold), [rest] "=&r"(rest)
             : [scale] "r"(scale), [cost0] "m"(cost0), [cost1] "m"(cost1), [cost2] "m"(cost2), [cost3] "m"(cost3)
             : "cc", "memory");
-        qps_lif_store(group, word0, word1, word2, word3);
+        qps_lif_store(group, word0 >> low, word1 >> low, word2 >> low, word3 >> low);
     }
 }
 #endif
 
-static void qps_lif_whole(qps_lif_group_t *group, uint32_t groups, int packed)
+static void qps_lif_four_steps(qps_lif_group_t *group, int packed)
 {
 #if QPS_DSP
     if (packed) {
-        qps_lif_packed(group, groups);
+        qps_lif_packed(group);
         return;
     }
 #endif
     (void)packed;
-    for (; groups > 0U; groups--, qps_lif_next(group)) {
+    for (; group->lane < group->lif->channels; qps_lif_next(group)) {
         qps_lif_four(group);
     }
 }
 #endif
 
-/* A group that is not whole, or not over four steps. */
-static void qps_lif_rest(const qps_lif_group_t *group)
+/* All groups over fewer steps, or with membranes that are carried. */
+static void qps_lif_other_steps(qps_lif_group_t *group)
 {
-    for (uint32_t t = 0U; t < group->steps->steps; t++) {
-        group->spikes[t * group->stride] = 0U;
-    }
-    if (group->lif->channels - group->lane >= QPS_GROUP) {
-        qps_lif_any(group, 0U, 2U, 1U);
-        qps_lif_any(group, 1U, 2U, UINT32_C(1) << QPS_PAIRS);
-    } else {
-        qps_lif_any(group, 0U, 1U, 1U);
+    for (; group->lane < group->lif->channels; qps_lif_next(group)) {
+        const uint32_t left = group->lif->channels - group->lane;
+        const uint32_t channels = left < QPS_GROUP ? left : QPS_GROUP;
+        for (uint32_t t = 0U; t < group->steps->steps; t++) {
+            group->spikes[t * group->stride] = 0U;
+        }
+        qps_lif_any(group, 0U, group->pairs, 1U);
+        qps_lif_any(group, 1U, channels - group->pairs, UINT32_C(1) << group->pairs);
     }
 }
 
@@ -243,6 +244,8 @@ void qps_lif_run(const qps_lif_t *lif, const qps_steps_t *steps, const uint32_t 
     group.lif = lif;
     group.steps = steps;
     group.sums = sums;
+    group.lane = 0U;
+    group.pairs = qps_group_pairs(lif->channels);
     group.membranes = membranes;
     group.spikes = spikes;
     group.stride = (lif->channels + QPS_GROUP - 1U) / QPS_GROUP;
@@ -250,11 +253,9 @@ void qps_lif_run(const qps_lif_t *lif, const qps_steps_t *steps, const uint32_t 
         group.cost[t] = steps->events[t] * cost - bias;
         most = steps->events[t] > most ? steps->events[t] : most;
     }
-    group.lane = 0U;
     if (steps->steps == QPS_STEPS && membranes == NULL) {
-        qps_lif_whole(&group, lif->channels / QPS_GROUP, most < lif->packed_limit);
-    }
-    for (; group.lane < lif->channels; qps_lif_next(&group)) {
-        qps_lif_rest(&group);
+        qps_lif_four_steps(&group, most < lif->packed_limit);
+    } else {
+        qps_lif_other_steps(&group);
     }
 }

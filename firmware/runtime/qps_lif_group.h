@@ -13,6 +13,7 @@ typedef struct {
     const qps_steps_t *steps;
     const uint32_t *sums;
     uint32_t lane;            /* the first one */
+    uint32_t pairs;           /* of sums: QPS_PAIRS but for the last group */
     uint32_t cost[QPS_STEPS]; /* taken from every w, from narrow ones with what halving their zero leaves too little */
     int32_t *membranes;
     uint32_t *spikes; /* of the group at the first step; those of the next are stride words on */
@@ -48,10 +49,26 @@ static inline int32_t qps_lif_charge(int32_t membrane, uint32_t decay, uint32_t 
     return (int32_t)((uint32_t)qps_shift_right(membrane, decay) - cost + sum * scale);
 }
 
+/* Spikes of the lower channels of pairs from bit 0 on, those of the upper ones from bit 16 on, in the order of channels. */
+static inline uint32_t qps_lif_join(const qps_lif_group_t *group, uint32_t word)
+{
+    const uint32_t channels = group->lif->channels - group->lane;
+    const uint32_t joined = (word & 0xFFFFU) | (word >> QPS_PAIRS) << group->pairs;
+    /* The last pair of an odd number has one channel. */
+    return joined & ((UINT32_C(1) << channels) - 1U);
+}
+
+/* Such spikes of four timesteps. */
 static inline void qps_lif_store(const qps_lif_group_t *group, uint32_t word0, uint32_t word1, uint32_t word2,
                                  uint32_t word3)
 {
     uint32_t *spikes = group->spikes;
+    if (group->lif->channels - group->lane < QPS_GROUP) {
+        word0 = qps_lif_join(group, word0);
+        word1 = qps_lif_join(group, word1);
+        word2 = qps_lif_join(group, word2);
+        word3 = qps_lif_join(group, word3);
+    }
     *spikes = word0;
     spikes += group->stride;
     *spikes = word1;
@@ -61,18 +78,24 @@ static inline void qps_lif_store(const qps_lif_group_t *group, uint32_t word0, u
     *spikes = word3;
 }
 
+/* Pairs of sums of a group of so many channels, if they are the last ones. */
+static inline uint32_t qps_group_pairs(uint32_t channels)
+{
+    return channels < QPS_GROUP ? (channels + 1U) / 2U : QPS_PAIRS;
+}
+
 /* Move on to the next group. */
 static inline void qps_lif_next(qps_lif_group_t *group)
 {
     group->lane += QPS_GROUP;
     group->sums += QPS_GROUP_SUMS;
     group->spikes++;
+    group->pairs = qps_group_pairs(group->lif->channels - group->lane);
 }
 
 #if QPS_HELIUM
-/* Whole groups over all four steps, nothing carried, from this one on; packed: where lambda is 1/2 and 16 bits suffice, then with
- * the channels that are left. */
-void qps_lif_whole(qps_lif_group_t *group, uint32_t groups, int packed);
+/* All groups from this one on over four steps, nothing carried; packed: where lambda is 1/2 and 16 bits suffice. */
+void qps_lif_four_steps(qps_lif_group_t *group, int packed);
 #endif
 
 #endif

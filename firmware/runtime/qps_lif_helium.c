@@ -30,15 +30,16 @@ static inline uint32_t qps_collect_packed(uint32x4_t bits, int32x4_t lanes)
     return vaddvq_u32(vshlq_u32(vandq_u32(bits, vdupq_n_u32(UINT32_C(0x11111111))), lanes));
 }
 
-QPS_ALONE static void qps_lif_packed(qps_lif_group_t *group, uint32_t groups)
+QPS_ALONE static void qps_lif_packed(qps_lif_group_t *group)
 {
     const uint16x8_t scale = vdupq_n_u16((uint16_t)(2U << group->lif->sum_shift));
     const int32x4_t lanes = vreinterpretq_s32_u32(vidupq_n_u32(0U, 1));
     const uint32_t cost0 = 0U - 2U * group->cost[0], cost1 = 0U - 2U * group->cost[1];
     const uint32_t cost2 = 0U - 2U * group->cost[2], cost3 = 0U - 2U * group->cost[3];
-    const uint16_t *constants = group->lif->narrow + 2U * group->lane;
-    for (; groups > 0U; groups--, qps_lif_next(group)) {
+    const uint16_t *constants = group->lif->narrow;
+    for (; group->lane < group->lif->channels; qps_lif_next(group)) {
         const uint32_t *sums = group->sums;
+        const uint32_t rounds = (group->pairs + 3U) / 4U;
         uint16x8_t fired = vdupq_n_u16(0U);
         /* clang-format off */
         __asm volatile("dls lr, %[rounds]\n"
@@ -52,42 +53,16 @@ QPS_ALONE static void qps_lif_packed(qps_lif_group_t *group, uint32_t groups)
                        QPS_PACKED_STEP("q3", "3", "[%[sums], #176]") QPS_LAST_SPIKE("u16 hi", "i16 %q[fired], #0x8000")
                        "le lr, 1b"
                        : [constants] "+&r"(constants), [sums] "+&l"(sums), [fired] "+&w"(fired)
-                       : [scale] "w"(scale), [rounds] "r"(QPS_GROUP / 8U), [cost0] "r"(cost0), [cost1] "r"(cost1),
+                       : [scale] "w"(scale), [rounds] "r"(rounds), [cost0] "r"(cost0), [cost1] "r"(cost1),
                          [cost2] "r"(cost2), [cost3] "r"(cost3)
                        : QPS_CLOBBERS);
         /* clang-format on */
-        const uint32x4_t bits = vreinterpretq_u32_u16(fired);
+        /* As far as rounds that there were not would have moved them. */
+        const uint16x8_t moved = vshlq_r_u16(fired, 4 * (int32_t)rounds - (int32_t)QPS_PAIRS);
+        const uint32x4_t bits = vreinterpretq_u32_u16(moved);
         qps_lif_store(group, qps_collect_packed(bits, lanes), qps_collect_packed(vshrq_n_u32(bits, 1), lanes),
                       qps_collect_packed(vshrq_n_u32(bits, 2), lanes), qps_collect_packed(vshrq_n_u32(bits, 3), lanes));
     }
-}
-
-/* The same for the last channels, less than a group: eight at a time in their order, which is that of their bits. */
-QPS_ALONE static void qps_lif_packed_rest(const qps_lif_group_t *group)
-{
-    const uint32_t channels = group->lif->channels - group->lane;
-    const uint16x8_t lanes = vidupq_n_u16(0U, 1);
-    const uint16x8_t bits = vshlq_u16(vdupq_n_u16(1U), vreinterpretq_s16_u16(lanes));
-    const uint16x8_t places = vaddq_u16(lanes, vbicq_n_u16(lanes, 1U)); /* of thresholds; rests are two further on */
-    const uint16x8_t scale = vdupq_n_u16((uint16_t)(2U << group->lif->sum_shift));
-    uint32_t words[QPS_STEPS] = {0U, 0U, 0U, 0U};
-    for (uint32_t first = 0U; first < channels; first += 8U) {
-        const uint16_t *const constants = group->lif->narrow + 2U * (group->lane + first);
-        const qps_half_t *sums = (const qps_half_t *)(const void *)group->sums + first;
-        const mve_pred16_t there = vctp16q(channels - first);
-        const uint16x8_t threshold = vldrhq_gather_shifted_offset_z_u16(constants, places, there);
-        const uint16x8_t rest = vldrhq_gather_shifted_offset_z_u16(constants + 2, places, there);
-        uint16x8_t w = rest;
-        for (uint32_t t = 0U; t < QPS_STEPS; t++, sums += QPS_GROUP) {
-            const uint16x8_t x = vmlasq_n_u16(vldrhq_u16(sums), scale, (uint16_t)(0U - 2U * group->cost[t]));
-            mve_pred16_t above;
-            w = vhaddq_u16(w, x);
-            above = vcmphiq_m_u16(w, threshold, there);
-            w = vpselq_u16(rest, w, above);
-            words[t] |= vaddvq_p_u16(bits, above) << first;
-        }
-    }
-    qps_lif_store(group, words[0], words[1], words[2], words[3]);
 }
 
 /* One step of four neurons. */
@@ -110,8 +85,8 @@ QPS_ALONE static void qps_lif_packed_rest(const qps_lif_group_t *group)
 /* clang-format on */
 #define QPS_WIDE_OPERANDS                                                                                              \
     [decay] "r"(0 - (int32_t)group->lif->decay_shift), [scale] "r"(UINT32_C(1) << group->lif->sum_shift),              \
-        [rounds] "r"(QPS_GROUP / 4U), [cost0] "r"(group->cost[0]), [cost1] "r"(group->cost[1]),                        \
-        [cost2] "r"(group->cost[2]), [cost3] "r"(group->cost[3])
+        [rounds] "r"(rounds), [cost0] "r"(group->cost[0]), [cost1] "r"(group->cost[1]), [cost2] "r"(group->cost[2]),   \
+        [cost3] "r"(group->cost[3])
 
 /* Bits of one timestep: 2 r of round r, which has pairs 2 r and 2 r + 1 in its four lanes. */
 static inline uint32_t qps_collect(uint32x4_t bits, int32x4_t lanes)
@@ -124,6 +99,7 @@ QPS_ALONE static void qps_lif_four(const qps_lif_group_t *group)
     static const int32_t lane_shifts[4] = {0, QPS_PAIRS, 1, QPS_PAIRS + 1};
     static const uint16_t narrow_places[4] = {0, 1, 4, 5}; /* in two pairs of thresholds and rests */
     const uint32_t *sums = group->sums;
+    const uint32_t rounds = (group->pairs + 1U) / 2U;
     uint32x4_t fired = vdupq_n_u32(0U);
     if (group->lif->narrow != NULL) {
         const uint16_t *thresholds = group->lif->narrow + 2U * group->lane;
@@ -143,23 +119,21 @@ QPS_ALONE static void qps_lif_four(const qps_lif_group_t *group)
                        : QPS_WIDE_OPERANDS
                        : QPS_CLOBBERS);
     }
+    /* As in qps_lif_packed(). */
+    fired = vshlq_r_u32(fired, 2 * (int32_t)rounds - (int32_t)QPS_PAIRS);
     const int32x4_t lanes = vldrwq_s32(lane_shifts);
     qps_lif_store(group, qps_collect(fired, lanes), qps_collect(vshrq_n_u32(fired, 1), lanes),
                   qps_collect(vshrq_n_u32(fired, QPS_PAIRS), lanes),
                   qps_collect(vshrq_n_u32(fired, QPS_PAIRS + 1), lanes));
 }
 
-void qps_lif_whole(qps_lif_group_t *group, uint32_t groups, int packed)
+void qps_lif_four_steps(qps_lif_group_t *group, int packed)
 {
     if (packed) {
-        qps_lif_packed(group, groups);
-        if (group->lane < group->lif->channels) {
-            qps_lif_packed_rest(group);
-            qps_lif_next(group);
-        }
+        qps_lif_packed(group);
         return;
     }
-    for (; groups > 0U; groups--, qps_lif_next(group)) {
+    for (; group->lane < group->lif->channels; qps_lif_next(group)) {
         qps_lif_four(group);
     }
 }

@@ -19,7 +19,9 @@ from qpsnn_codegen.planning.kernels.lanes import (
     code_bytes,
     lane_channels,
     pack_blocks,
+    rest_bits,
     row_bytes,
+    stored_bits,
 )
 from qpsnn_codegen.planning.work import Load, Work, lines_inside, taps_inside
 
@@ -39,6 +41,9 @@ _WORD_EVENTS = 32
 
 _CHUNKS = {2: (5, 85), 4: (17,), 8: ()}
 """Rows that lanes have room for (``QPS_CRUMB_ROWS``, ``QPS_NIBBLE_ROWS``): then sums are moved to wider ones."""
+
+_ROUND = 32
+"""Bytes of constants that a core reads together at most."""
 
 _LARGEST_SUM = 2**16 - 1
 _MAX_ROWS = 2**16 - 1
@@ -113,8 +118,13 @@ class EventsKernel(LayerKernel):
             return 0
         return -(-self._rows // 2) + _WORD_EVENTS
 
+    @property
+    def _bits(self) -> int:
+        """Of codes as they are stored."""
+        return stored_bits(self._channels, self.conv.bits)
+
     def weight_bytes(self, part: IntegerNode) -> int:
-        return code_bytes(self._rows, self._channels, self.conv.bits) if part is self.conv else 0
+        return code_bytes(self._rows, self._channels, self._bits) if part is self.conv else 0
 
     def constant_bytes(self, part: IntegerNode) -> int:
         if part is not self.neuron:
@@ -123,7 +133,7 @@ class EventsKernel(LayerKernel):
         return sum(array.nbytes for array in arrays)
 
     @property
-    def _narrow(self) -> bool:
+    def narrow(self) -> bool:
         """Whether thresholds and rests fit 16 bits, and membranes have room for the zero these are stored with."""
         # A channel that never spikes has a threshold no 32-bit value passes.
         values = np.concatenate([self.neuron.threshold, self.neuron.rest])
@@ -133,15 +143,20 @@ class EventsKernel(LayerKernel):
         return bool((np.abs(values) < NARROW_ZERO).all()) and room and self.neuron.decay.shift <= 15
 
     def _constants(self) -> NDArray[Any]:
-        """threshold and rest in the order of the sums: uint16 ``[pairs, 2, 2]`` or int32 ``[sums, 2]``."""
-        lanes = lane_channels(self._channels, self.conv.bits)
-        both = np.stack([self.neuron.threshold, self.neuron.rest])
-        ordered = np.where(lanes >= 0, both[:, lanes], 0)
-        if self._narrow:
-            used = -(-self._channels // 2)
-            padded = np.pad(ordered, ((0, 0), (0, -ordered.shape[1] % 2)))
-            return (padded.reshape(2, -1, 2).transpose(1, 0, 2)[:used] + NARROW_ZERO).astype(np.uint16)
-        return np.asarray(ordered.T[: self._channels], dtype=np.int32)
+        """threshold and rest in the order of the sums: uint16 ``[pairs, 2, 2]`` or int32 ``[sums, 2]``.
+
+        Filled up to ``_ROUND`` bytes, with neurons that never spike.
+        """
+        lanes = lane_channels(self._channels, self._bits)[: self._channels]
+        values = np.stack([self.neuron.threshold, self.neuron.rest])[:, lanes]
+        size = 2 if self.narrow else 4
+        missing = -len(lanes) % (_ROUND // (2 * size))
+        never = 2 ** (8 * size - 1) - 1
+        filled = np.pad(values, ((0, 0), (0, missing)))
+        filled[0, len(lanes) :] = never
+        if self.narrow:
+            return (filled.reshape(2, -1, 2).transpose(1, 0, 2) + NARROW_ZERO).astype(np.uint16)
+        return np.asarray(filled.T, dtype=np.int32)
 
     @property
     def packed_limit(self) -> int:
@@ -150,7 +165,7 @@ class EventsKernel(LayerKernel):
         w = floor((w + x) / 2) with x = 2 A 2^F is between w and x: it fits where x does, and rests and thresholds. The
         largest |A| of n events is what the n largest weights of a channel add up to.
         """
-        if not is_plain(self.neuron) or not self._narrow or self.neuron.decay.shift != 1:
+        if not is_plain(self.neuron) or not self.narrow or self.neuron.decay.shift != 1:
             return 0
         codes = np.sort(self.conv.codes.reshape(self._channels, -1).astype(np.int64), axis=1)
         weights = self.conv.multiplier * codes - self.conv.zero_point
@@ -167,27 +182,29 @@ class EventsKernel(LayerKernel):
         taps = float(taps_inside(conv.window, source).sum()) * frames_listed
         words = taps * -(-source[0] // GROUP)
         silence = 1 - listed * load.events / max(taps * source[0], 1.0)
-        blocks, rest = divmod(row_bytes(self._channels, conv.bits), BLOCK_BYTES[conv.bits])
+        blocks, rest = divmod(row_bytes(self._channels, self._bits), BLOCK_BYTES[self._bits])
         columns, last = divmod(rest, 4)
+        units = [("blocks", blocks), (f"{columns} words", columns > 0), (f"rest of {last} bytes", last > 0)]
         pixels = float(load.peaks.sum())
         # Of the pixels that no event reaches, the first in a row stands for all.
         quiet = max(float(load.peaks[0]) - conv.window.output_size(source[1:])[0], 0.0)
         quiet *= self.slot > 0 and self.neuron.gain is None
         pixels -= quiet
         frames = float(load.steps.sum()) - quiet * timesteps
-        groups, single = divmod(self._channels, GROUP)
+        groups, pairs = -(-self._channels // GROUP), -(-self._channels // 2)
         whole_steps = timesteps == STEPS
         apart = self._apart(load, pixels, frames, work)
         together, frames_together = pixels - apart.pixels, frames - apart.frames
         few = min(self.packed_limit, self.sum_limit + 1)
         packed = load.peaks_below(few) - quiet if whole_steps and self.packed_limit else 0.0
         sums = {
-            f"{what}, {conv.bits}-bit {unit}": times * count
+            f"{what}, {self._bits}-bit {unit}": times * count
             for what, times in [
+                ("rows", load.events),
                 ("sums", load.busy + apart.more),
-                *((f"chunks of {n}", load.chunks(n)) for n in _CHUNKS[conv.bits]),
+                *((f"chunks of {n}", load.chunks(n)) for n in _CHUNKS[self._bits]),
             ]
-            for unit, count in [("blocks", blocks), ("words", columns), (f"rest of {last} bytes", last > 0)]
+            for unit, count in units
         }
         return {
             "stages": 1.0,
@@ -199,18 +216,15 @@ class EventsKernel(LayerKernel):
             # If spikes come independently of each other.
             "tap words with events": words * (1 - silence ** min(source[0], GROUP)),
             "events listed": load.events * listed,
-            f"rows, {conv.bits}-bit blocks": load.events * blocks,
-            f"rows, {conv.bits}-bit words": load.events * columns,
-            f"rows, {conv.bits}-bit rest of {last} bytes": load.events * (last > 0),
             **sums,
-            "sums cleared": (float(load.steps[0]) - quiet * timesteps)
-            * -(-self._channels // GROUP)
-            * is_plain(self.neuron),
+            "sums cleared": (float(load.steps[0]) - quiet * timesteps) * groups * is_plain(self.neuron),
             "neuron groups, 16 bits": packed * groups,
-            "neuron groups, 32 bits": (together - packed) * groups if whole_steps else 0.0,
-            "neurons": together * (single if whole_steps else self._channels),
-            "neuron steps": frames_together * (single if whole_steps else self._channels),
-            "spike words": frames * -(-self._channels // GROUP),
+            "neuron pairs, 16 bits": packed * pairs,
+            "neuron groups, 32 bits": (together - packed) * groups * whole_steps,
+            "neuron pairs, 32 bits": (together - packed) * pairs * whole_steps,
+            "neurons": together * self._channels * (not whole_steps),
+            "neuron steps": frames_together * self._channels * (not whole_steps),
+            "spike words": frames * groups,
             "spikes": work.spikes[self.neuron.name] * self._share,
             **apart.features,
         }
@@ -254,10 +268,10 @@ class EventsKernel(LayerKernel):
 
     def describe(self, c: CModel) -> CLayer:
         conv, neuron = self.conv, self.neuron
-        rows = pack_blocks(conv.codes, conv.bits)
+        rows = pack_blocks(conv.codes, self._bits)
         _, inputs, kh, kw = conv.codes.shape
         comment = (
-            f"{conv.name}: {conv.bits}-bit codes of {self._channels} outputs in blocks, "
+            f"{conv.name}: {self._bits}-bit codes of {self._channels} outputs in blocks, "
             f"each of rows [kx {kw}][ky {kh}][input {inputs}]"
         )
         lif = self._lif(c)
@@ -265,8 +279,9 @@ class EventsKernel(LayerKernel):
             "codes": f"&{c.weights(conv.name, rows, comment)}[0]",
             "sum": self._sum,
             "rows": f"{self._rows}U",
-            "bytes": f"{row_bytes(self._channels, conv.bits)}U",
-            "bits": f"{conv.bits}U",
+            "bytes": f"{row_bytes(self._channels, self._bits)}U",
+            "bits": f"{self._bits}U",
+            "rest_bits": f"{rest_bits(self._channels, self._bits)}U",
         }
         fields: dict[str, Any] = {
             **self._fields(c),
@@ -299,7 +314,7 @@ class EventsKernel(LayerKernel):
     @property
     def _sum(self) -> str:
         """The function that adds up rows of codes of this width."""
-        return f"qps_rows_sum_{self.conv.bits}"
+        return f"qps_rows_sum_{self._bits}"
 
     def _lif(self, c: CModel) -> dict[str, str]:
         """Fields of the ``qps_lif_t``, its array declared on the way; no constants of neurons that are not plain."""
@@ -313,10 +328,10 @@ class EventsKernel(LayerKernel):
         if not is_plain(neuron):
             return fields
         constants = self._constants()
-        text = "threshold and rest in the order of the sums, " + ("pair by pair" if self._narrow else "one by one")
+        text = "threshold and rest in the order of the sums, " + ("pair by pair" if self.narrow else "one by one")
         symbol = c.array(neuron.name, "neurons", f"{constants.dtype}_t", constants, text)
         return fields | {
-            "narrow" if self._narrow else "wide": symbol,
+            "narrow" if self.narrow else "wide": symbol,
             "packed_limit": f"{min(self.packed_limit, 2**16 - 1)}U",
             "decay_shift": f"{neuron.decay.shift}U",
         }

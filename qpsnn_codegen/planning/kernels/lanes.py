@@ -13,38 +13,68 @@ GROUP = 32
 """Channels of a spike word."""
 PAIRS = 16
 """``QPS_PAIRS``: of sums of a group."""
-SPARE_BYTES = 3
-"""That may be read after the last row."""
-
 BLOCK_BYTES = {2: 8, 4: 16, 8: 16}
 """Of a row, per bits, as long as that many are left."""
+_PIECES = (8, 4)
+"""And of what is left then, before the last bytes."""
+_WORD = 4
+_SPARE_BYTES = 3
+"""That may be read after the last bytes."""
 _NIBBLES = ((0, 4), (2, 6), (1, 5), (3, 7))
 """For each pair of sums of a word of 4-bit lanes, which lanes end up in the lower and the upper half."""
 
 
-def lane_channels(channels: int, bits: int) -> Integers:
-    """The channel of each 16-bit sum, in the order of the sums; -1 where a byte is filled up.
+def stored_bits(channels: int, bits: int) -> int:
+    """The width that codes are stored with: rows of less than a word are filled with wider ones, which is faster."""
+    while bits < 8 and 2 * bits * channels <= 8 * _WORD:
+        bits *= 2
+    return bits
 
-    Sum 2 p and 2 p + 1 are pair p. In whole groups of 32 channels pair p is (p, p + 16), then (2 p, 2 p + 1).
+
+def lane_channels(channels: int, bits: int) -> Integers:
+    """The channel of each 16-bit sum, in the order of the sums; -1 where there is none.
+
+    Sums 2 p and 2 p + 1 are pair p: of the channels p and p + n, where n is half of a group's, rounded up.
     """
-    order: list[int] = []
-    for start in range(0, channels - GROUP + 1, GROUP):
-        order += [start + p + half for p in range(GROUP // 2) for half in (0, GROUP // 2)]
-    rest = row_bytes(channels, bits) * (8 // bits) - len(order)
-    tail = np.arange(len(order), len(order) + rest)
-    return np.concatenate([np.array(order, dtype=np.int64), np.where(tail < channels, tail, -1)])
+    lanes = np.full(row_bytes(channels, bits) * (8 // bits), -1)
+    for start in range(0, channels, GROUP):
+        pairs = group_pairs(channels - start)
+        lower = np.arange(start, start + pairs)
+        lanes[start : start + 2 * pairs : 2] = lower
+        upper = lower[: min(channels - start, GROUP) - pairs] + pairs
+        lanes[start + 1 : start + 1 + 2 * len(upper) : 2] = upper
+    return lanes
+
+
+def group_pairs(channels: int) -> int:
+    """Pairs of sums of the first group of so many channels."""
+    return -(-min(channels, GROUP) // 2)
 
 
 def row_bytes(channels: int, bits: int) -> int:
-    """Bytes of one row of codes."""
-    return -(-channels * bits // 8)
+    """Bytes of one row of codes.
+
+    Rows shorter than a block are filled up, since that makes them faster to add up; longer ones of 2 bits where a byte is
+    missing to a word.
+    """
+    size = -(-channels * bits // 8)
+    if size < BLOCK_BYTES[bits]:
+        return next(step for step in (4, 8, 16) if size <= step)
+    return size + (bits == 2 and size % _WORD == 3)
+
+
+def rest_bits(channels: int, bits: int) -> int:
+    """The width of codes in a byte that remains of a row: 4 where two 2-bit codes have it for themselves."""
+    width = row_bytes(channels, bits)
+    alone = bits == 2 and width % _WORD == 1 and channels <= 4 * (width - 1) + 2
+    return 4 if alone else bits
 
 
 def code_bytes(rows: int, channels: int, bits: int) -> int:
     """Bytes of all rows, and of what may be read behind them, in whole words."""
-    size = rows * row_bytes(channels, bits)
-    spare = SPARE_BYTES if row_bytes(channels, bits) % 4 else 0
-    return -(-(size + spare) // 4) * 4
+    width = row_bytes(channels, bits)
+    spare = _SPARE_BYTES if width % _WORD else 0
+    return -(-(rows * width + spare) // _WORD) * _WORD
 
 
 def pack_blocks(codes: NDArray[np.uint8], bits: int) -> NDArray[np.uint8]:
@@ -55,7 +85,7 @@ def pack_blocks(codes: NDArray[np.uint8], bits: int) -> NDArray[np.uint8]:
     width = row_bytes(outputs, bits)
     used = lanes >= 0
     placed = np.zeros((len(rows), len(lanes)), dtype=np.uint8)
-    placed[:, _places(width, bits)[used]] = rows[:, lanes[used]]
+    placed[:, _places(outputs, bits)[used]] = rows[:, lanes[used]]
     shifts = (bits * np.arange(8 // bits)).astype(np.uint8)
     packed = np.bitwise_or.reduce(placed.reshape(len(rows), width, -1) << shifts, axis=-1).astype(np.uint8)
     result = np.zeros((1, code_bytes(len(rows), outputs, bits)), dtype=np.uint8)
@@ -65,24 +95,27 @@ def pack_blocks(codes: NDArray[np.uint8], bits: int) -> NDArray[np.uint8]:
 
 
 def _parts(width: int, bits: int) -> Iterator[tuple[int, int]]:
-    """Where the blocks, words and remaining bytes of a row begin, and their sizes."""
+    """Where the blocks, the half, the word and the remaining bytes of a row begin, and their sizes."""
     start = 0
     while start < width:
         left = width - start
-        size = BLOCK_BYTES[bits] if left >= BLOCK_BYTES[bits] else min(left, 4)
+        size = next((size for size in (BLOCK_BYTES[bits], *_PIECES) if left >= size), left)
         yield start, size
         start += size
 
 
-def _places(width: int, bits: int) -> Integers:
+def _places(channels: int, bits: int) -> Integers:
     """The code of a row that each sum is of, in the order of the sums."""
-    codes = [start * 8 // bits + code for start, size in _parts(width, bits) for code in _part_codes(size, bits)]
-    return np.array(codes, dtype=np.int64)
+    parts = _parts(row_bytes(channels, bits), bits)
+    codes = np.array([start * 8 // bits + code for start, size in parts for code in _part_codes(size, bits)])
+    if rest_bits(channels, bits) != bits:
+        codes[-3], codes[-2] = codes[-2], codes[-3]
+    return codes
 
 
 def _part_codes(size: int, bits: int) -> list[int]:
-    """The same of one block, word or rest."""
-    if size < 4:
+    """The same of one block, half, word or rest."""
+    if size < _WORD:
         return list(range(size * 8 // bits))
     if bits == 8:
         return [4 * word + code for pair in ((0, 2), (1, 3)) for word in range(size // 4) for code in pair]
