@@ -53,9 +53,9 @@ static inline int32_t qps_lif_charge(int32_t membrane, uint32_t decay, uint32_t 
 static inline uint32_t qps_lif_join(const qps_lif_group_t *group, uint32_t word)
 {
     const uint32_t channels = group->lif->channels - group->lane;
-    const uint32_t joined = (word & 0xFFFFU) | (word >> QPS_PAIRS) << group->pairs;
-    /* The last pair of an odd number has one channel. */
-    return joined & ((UINT32_C(1) << channels) - 1U);
+    const uint32_t lower = word & ((UINT32_C(1) << group->pairs) - 1U);
+    /* What a core computes behind the last pair is left out, and so is the upper half of that if channels are odd. */
+    return (lower | (word >> QPS_PAIRS) << group->pairs) & ((UINT32_C(1) << channels) - 1U);
 }
 
 /* Such spikes of four timesteps. */

@@ -150,8 +150,8 @@ EMITTER_MUTANTS: tuple[PythonMutant, ...] = (
     *_mutants(
         lanes,
         "lane_channels",
-        ("halves of a group exchanged", "(0, GROUP // 2)", "(GROUP // 2, 0)"),
-        ("last channels in reverse", "tail < channels, tail, -1)", "tail < channels, tail, -1)[::-1]"),
+        ("halves of a group exchanged", "2 * pairs : 2] = lower", "2 * pairs : 2] = lower[::-1]"),
+        ("upper channels begin one early", "- pairs] + pairs", "- pairs] + pairs - 1"),
     ),
     *_mutants(
         lanes,
@@ -167,7 +167,12 @@ EMITTER_MUTANTS: tuple[PythonMutant, ...] = (
     *_mutants(
         lanes,
         "_parts",
-        ("blocks as single words", "left >= BLOCK_BYTES[bits]", "left >= 4 * width"),
+        ("blocks as halves and words", "(BLOCK_BYTES[bits], *_PIECES)", "_PIECES"),
+    ),
+    *_mutants(
+        lanes,
+        "_places",
+        ("two last codes side by side", "codes[-2], codes[-3]", "codes[-3], codes[-2]"),
     ),
     *_mutants(
         lanes,
@@ -183,7 +188,7 @@ EMITTER_MUTANTS: tuple[PythonMutant, ...] = (
     *_mutants(
         EventsKernel,
         "_constants",
-        ("constants in the order of channels", "both[:, lanes]", "both[:, np.arange(len(lanes)) % self._channels]"),
+        ("constants in the order of channels", "self.neuron.rest])[:, lanes]", "self.neuron.rest])[:, np.sort(lanes)]"),
         (
             "rest before threshold",
             "[self.neuron.threshold, self.neuron.rest]",

@@ -23,6 +23,9 @@ DSP, THUMB2, THUMB1, M55 = "mps2-an386", "mps2-an385", "microbit", "mps3-an547"
 PLACES = (
     *((name, board) for name in FAST_NETWORKS for board in (DSP, THUMB1, M55)),
     ("additions", THUMB2),
+    ("rests", THUMB2),
+    ("words", THUMB2),
+    ("columns", THUMB2),
     ("windows", THUMB2),
     ("many bytes", THUMB2),
 )
@@ -45,6 +48,10 @@ def test_equal(name: str, board: str, tmp_path: Path) -> None:
     assert (verdict.mismatches, verdict.inputs) == (0, len(fast_network(name).inputs))
     assert verdict.spikes == sum(spikes.size for spikes in fast_network(name).expected.spikes.values())
 
+
+_MOST_ROUNDS = r'''"cmp r4, #21\n\t"
+          "it hi\n\t"
+          "movhi r4, #21\n\t"'''
 
 MUTANTS = {
     "odd bytes of the wrong half": (
@@ -74,12 +81,31 @@ MUTANTS = {
         *(DSP, "both ways", "qps_lif.c"),
         *("most < lif->packed_limit", "most < lif->packed_limit + 2U"),
     ),
-    "85 events of 2 bits as 90": (DSP, "additions", "qps_blocks.c", '("17 * 5")', '("18 * 5")'),
+    "more events than lanes hold": (
+        *(DSP, "additions", "qps_blocks.c"),
+        *('"add r5, r1, #2 * " events', '"add r5, r1, #2 + 2 * " events'),
+    ),
     "last rows with the sums of those before": (DSP, "additions", "qps_blocks.c", '"mov r12, r6', '"mov r12, r12'),
     "next block's sums in this one's group": (DSP, "additions", "qps_blocks.c", '"add r1, #256', '"add r1, #64'),
     "second group of 8 bits in the first": (DSP, "additions", "qps_blocks.c", '"eor r4, r4, #192', '"eor r4, r4, #0'),
-    "no chunk is added": (DSP, "additions", "qps_blocks.c", '"cbz r4, 5f', '"cbz r1, 5f'),
-    "spikes of another neuron": (THUMB2, "additions", "qps_lif.c", '"lsls %[bit], #1', '"lsls %[bit], #2'),
+    "no chunk is added": (DSP, "additions", "qps_blocks.c", '"ldm r1, {r4-r7}', '"mov r4, #0'),
+    "no chunk of a half is added": (DSP, "additions", "qps_blocks.c", '"ldm r1, {r4, r5}', '"mov r4, #0'),
+    "no chunk of a word is added": (DSP, "additions", "qps_blocks.c", '"ldr r4, [r1]', '"mov r4, #0'),
+    "words of a half exchanged": (DSP, "columns", "qps_blocks.c", '"ldm r4, {r4, r5}', '"ldrd r5, r4, [r4]'),
+    "half a word of 4 bits": (DSP, "additions", "qps_blocks.c", '"ldr r4, [r0, r4]', '"ldrh r4, [r0, r4]'),
+    "half a word of 2 bits": (
+        *(DSP, "columns", "qps_blocks.c"),
+        *('"ldr " word ", [r0, r4]', '"ldrh " word ", [r0, r4]'),
+    ),
+    "last spikes too low": (DSP, "both ways", "qps_lif.c", "0x10001U << low", "0x10001U << (low / 2U)"),
+    "last neurons' spikes too high": (
+        *(THUMB2, "additions", "qps_lif.c"),
+        *("(2U * QPS_PAIRS - group->pairs)", "(2U * QPS_PAIRS - group->pairs + 1U)"),
+    ),
+    "spikes of another neuron": (
+        *(THUMB2, "additions", "qps_lif.c"),
+        *("word0 >>= QPS_PAIRS;", "word0 >>= QPS_PAIRS - 1U;"),
+    ),
     "no reset": (THUMB2, "additions", "qps_lif.c", '"mov %[w], %[rest]', '"mov %[w], %[w]'),
     "sums of the second step at the third": (
         *(THUMB2, "additions", "qps_lif.c"),
@@ -111,14 +137,31 @@ MUTANTS = {
     "upper code by one bit less": (THUMB1, "bytes", "qps_image.c", '"lsrs r7, r7, #24', '"lsrs r7, r7, #25'),
     "one row more than lanes have room for": (
         *(THUMB1, "additions", "qps_blocks_narrow.c"),
-        *('CHUNK("17") /*', 'CHUNK("18") /*'),
+        *('"adds r4, #2 * " events', '"adds r4, #2 + 2 * " events'),
     ),
     "one of the last rows left out": (
         *(THUMB1, "additions", "qps_blocks_narrow.c"),
-        *('"movs r2, #13\\n', '"movs r2, #26\\n'),
+        *('QPS_INTO_CRUMBS("13")', 'QPS_INTO_CRUMBS("26")'),
+    ),
+    "one of a word's last rows left out": (
+        *(THUMB1, "columns", "qps_blocks_narrow.c"),
+        *('QPS_INTO_CRUMBS("7")', 'QPS_INTO_CRUMBS("14")'),
+    ),
+    "one byte of two": (THUMB1, "rests", "qps_blocks_narrow.c", '"ldrh r2, [r0, r3]', '"ldrb r2, [r0, r3]'),
+    "rows of a half twice as long": (
+        *(THUMB1, "columns", "qps_blocks_narrow.c"),
+        *('"lsls r6, r6, #3', '"lsls r6, r6, #4'),
+    ),
+    "first word of a half twice": (
+        *(THUMB1, "additions", "qps_blocks_narrow.c"),
+        *('"adds r5, r7\\n', '"movs r5, r7\\n'),
+    ),
+    "sums of a part never begin": (
+        *(THUMB1, "additions", "qps_blocks_narrow.c"),
+        *('"cmp r4, #0', '"cmp r4, r4'),
     ),
     "first of two rows twice": (THUMB1, "additions", "qps_blocks_narrow.c", '"ldrh r6, [r1, #2]', '"ldrh r6, [r1, #0]'),
-    "sums of a block never begin": (THUMB1, "additions", "qps_blocks_narrow.c", '"beq 5f', '"b 5f'),
+    "sums of a block never begin": (THUMB1, "additions", "qps_blocks_narrow.c", '"cmp r3, #0', '"cmp r3, r3'),
     "second group of bytes in the first": (
         *(THUMB1, "additions", "qps_blocks_narrow.c"),
         *('"movs r5, #192', '"movs r5, #0'),
@@ -140,18 +183,31 @@ MUTANTS = {
     ),
     "the same block again": (M55, "additions", "qps_blocks_helium.c", '"add r0, r8', '"add r0, #0'),
     "more rows than lanes have room for": (
-        *(M55, "additions", "qps_blocks_helium.c"),
+        *(M55, "rests", "qps_blocks_helium.c"),
         *('QPS_TAKE_ROUNDS("r5", "r4", "21")', 'QPS_TAKE_ROUNDS("r5", "r4", "22")'),
     ),
     "the same two rows twice": (
-        *(M55, "additions", "qps_blocks_helium.c"),
+        *(M55, "rests", "qps_blocks_helium.c"),
         *('"vldrd.u64 q5, [r0, q6, uxtw #3]', '"vldrd.u64 q5, [r0, q4, uxtw #3]'),
+    ),
+    "bytes of a half in their order": (
+        *(M55, "columns", "qps_blocks_helium.c"),
+        *('".byte 0, 2, 4, 6, 1, 3, 5, 7"', '".byte 0, 1, 2, 3, 4, 5, 6, 7"'),
+    ),
+    "upper codes of a half left in the lower ones": (
+        *(M55, "columns", "qps_blocks_helium.c"),
+        *("mvn r4, #15", "mvn r4, #31"),
+    ),
+    "the same block twice": (M55, "additions", "qps_blocks_helium.c", "vmov.32 q4[2], r8", "vmov.32 q4[0], r8"),
+    "more rows of two blocks than lanes have room for": (
+        *(M55, "additions", "qps_blocks_helium.c"),
+        *(_MOST_ROUNDS, _MOST_ROUNDS.replace("21", "22")),
     ),
     "odd bytes left in the even ones": (M55, "additions", "qps_blocks_helium.c", "mvn r4, #255", "mvn r4, #127"),
     "upper codes left in the lower ones": (M55, "additions", "qps_blocks_helium.c", "mvn lr, #15", "mvn lr, #31"),
-    "third byte in the second's place": (M55, "columns", "qps_columns_helium.c", "q1, q3, #16", "q1, q3, #8"),
+    "third byte in the second's place": (M55, "rests", "qps_words_helium.c", "q1, q3, #16", "q1, q3, #8"),
     "more words than lanes have room for": (
-        *(M55, "columns", "qps_columns_helium.c"),
+        *(M55, "columns", "qps_words_helium.c"),
         *("#define QPS_LANES 4U", "#define QPS_LANES 5U"),
     ),
     "upper codes of a pair halved": (
@@ -205,10 +261,13 @@ MUTANTS = {
         *(M55, "bytes", "qps_image_dense_helium.c"),
         *("rows->last - rows->first == dense->height && ", ""),
     ),
-    "last channels: thresholds as rests": (M55, "both ways", "qps_lif_helium.c", "(constants + 2,", "(constants,"),
-    "last channels: sums of the first step": (
+    "rounds of eight that are missing": (
         *(M55, "both ways", "qps_lif_helium.c"),
-        *("t++, sums += QPS_GROUP)", "t++)"),
+        *("4 * (int32_t)rounds - (int32_t)QPS_PAIRS", "4 * (int32_t)rounds - (int32_t)QPS_PAIRS + 1"),
+    ),
+    "rounds of four that are missing": (
+        *(M55, "both ways", "qps_lif_helium.c"),
+        *("2 * (int32_t)rounds - (int32_t)QPS_PAIRS", "2 * (int32_t)rounds - (int32_t)QPS_PAIRS + 1"),
     ),
     "thresholds as rests": (M55, "both ways", "qps_lif_helium.c", "{0, 1, 4, 5}", "{0, 1, 2, 3}"),
     "upper half of the pair below": (M55, "both ways", "qps_lif_helium.c", "1, QPS_PAIRS + 1};", "1, QPS_PAIRS};"),

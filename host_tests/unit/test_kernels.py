@@ -13,24 +13,30 @@ from qpsnn_codegen.integer_network import IntegerNetwork, Integers
 from qpsnn_codegen.planning.kernels.base import Kernel
 from qpsnn_codegen.planning.kernels.events import EventsKernel
 from qpsnn_codegen.planning.kernels.image import ImageKernel
-from qpsnn_codegen.planning.kernels.lanes import code_bytes, lane_channels, pack_blocks, row_bytes
+from qpsnn_codegen.planning.kernels.lanes import (
+    code_bytes,
+    lane_channels,
+    pack_blocks,
+    rest_bits,
+    row_bytes,
+    stored_bits,
+)
 from qpsnn_codegen.planning.plan import make_plan
 
 # --- lanes
 
 
 def parts_of(packed: bytes, rows: int, bits: int, outputs: int) -> list[list[bytes]]:
-    """Every row cut into blocks of 16 bytes (2-bit codes: 8) while they last, then words of 4, then the rest."""
-    left = -(-outputs * bits // 8)
+    """Every row cut into blocks of 16 bytes (2-bit codes: 8) while they last, then 8 bytes, then 4, then the rest."""
+    left = row_bytes(outputs, bits)
     found: list[list[bytes]] = [[] for _ in range(rows)]
     place = 0
-    while left:
-        block = 8 if bits == 2 else 16
-        size = block if left >= block else min(left, 4)
-        for row in found:
-            row.append(packed[place : place + size])
-            place += size
-        left -= size
+    for size in (16, 8, 4, 3, 2, 1)[bits == 2 :]:
+        while left >= size:
+            for row in found:
+                row.append(packed[place : place + size])
+                place += size
+            left -= size
     assert all(byte == 0 for byte in packed[place:])
     return found
 
@@ -55,19 +61,21 @@ def pairs_of(part: bytes, bits: int) -> list[tuple[int, int]]:
 
 
 def unpacked(packed: bytes, rows: int, bits: int, outputs: int) -> NDArray[np.int64]:
-    """Codes ``[row, output]``: pair p of a whole group of 32 channels is (p, p + 16), of a last one (2 p, 2 p + 1)."""
+    """Codes ``[row, output]``: pair p of a group of n channels, 32 or what is left, is (p, p + (n + 1) // 2)."""
     codes = np.full((rows, outputs), -1)
     for row, parts in enumerate(parts_of(packed, rows, bits, outputs)):
-        pairs = [pair for part in parts for pair in pairs_of(part, bits)]
+        *most, last = parts
+        pairs = [pair for part in most for pair in pairs_of(part, bits)]
+        pairs += pairs_of(last, rest_bits(outputs, bits) if len(last) == 1 else bits)
         for index, pair in enumerate(pairs):
             group, p = divmod(index, 16)
-            whole = 32 * (group + 1) <= outputs
-            channels = (p, p + 16) if whole else (2 * p, 2 * p + 1)
-            for channel, code in zip(channels, pair, strict=True):
-                if 32 * group + channel < outputs:
+            here = min(32, outputs - 32 * group)
+            half = (here + 1) // 2
+            for channel, code, there in ((p, pair[0], p < half), (p + half, pair[1], p + half < here)):
+                if there:
                     codes[row, 32 * group + channel] = code
                 else:
-                    assert code == 0, "what a word is filled up with"
+                    assert code == 0, "what a row is filled up with"
     return codes
 
 
@@ -83,6 +91,16 @@ def test_packed_blocks_come_apart_again(outputs: int, bits: int) -> None:
     # Row (kx, ky, input channel).
     rows = codes.transpose(3, 2, 1, 0).reshape(6, outputs)
     assert np.array_equal(unpacked(packed.tobytes(), 6, bits, outputs), rows)
+
+
+def test_rows_are_a_word_at_least() -> None:
+    """What fits a word is stored as wide as it does; fewer bits never take more."""
+    assert [stored_bits(outputs, 2) for outputs in (1, 4, 5, 8, 9, 33)] == [8, 8, 4, 4, 2, 2]
+    assert [stored_bits(outputs, 4) for outputs in (4, 5, 33)] == [8, 4, 4]
+    for outputs in range(1, 140):
+        sizes = [row_bytes(outputs, stored_bits(outputs, bits)) for bits in (2, 4, 8)]
+        assert sizes == sorted(sizes)
+        assert sizes[0] >= 4
 
 
 @pytest.mark.parametrize("bits", [2, 4, 8])

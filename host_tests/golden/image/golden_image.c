@@ -35,13 +35,14 @@ static _Alignas(4) const int32_t lif1_neurons[12] = {
 
 /* threshold and rest in the order of the sums, pair by pair */
 static _Alignas(4) const uint16_t lif2_neurons[16] = {
-    32738U, 33739U, 32475U, 32734U, 32922U, 32976U, 32624U, 32597U, 33121U, 32987U, 32689U, 32773U,
-    33168U, 32768U, 32737U, 32768U,
+    32738U, 33121U, 32475U, 32689U, 33739U, 32987U, 32734U, 32773U, 32922U, 33168U, 32624U, 32737U,
+    32976U, 65535U, 32597U, 32768U,
 };
 
 /* threshold and rest in the order of the sums, pair by pair */
-static _Alignas(4) const uint16_t lif3_neurons[8] = {
-    32772U, 32772U, 32768U, 32767U, 32771U, 32773U, 32767U, 32768U,
+static _Alignas(4) const uint16_t lif3_neurons[16] = {
+    32772U, 32771U, 32768U, 32767U, 32772U, 32773U, 32767U, 32768U, 65535U, 65535U, 32768U, 32768U,
+    65535U, 65535U, 32768U, 32768U,
 };
 
 /* scale of each class, 2^-16 */
@@ -76,7 +77,7 @@ static const qps_events_t lif2_layer = {
     .window = {.kernel_height = 3U, .kernel_width = 3U, .stride_height = 1U, .stride_width = 1U, .padding_height = 1U, .padding_width = 1U, .dilation_height = 1U, .dilation_width = 1U},
     .output = {.channels = 7U, .height = 3U, .width = 3U, .timesteps = 4U, .rows = 3U, .format = QPS_MAP_SPIKES8},
     .tiles = {.height = 3U, .width = 3U, .pool_height = 1U, .pool_width = 1U, .trace = 1U},
-    .rows = {.codes = &golden_image_weights_conv2[0], .sum = qps_rows_sum_4, .rows = 54U, .bytes = 4U, .bits = 4U},
+    .rows = {.codes = &golden_image_weights_conv2[0], .sum = qps_rows_sum_4, .rows = 54U, .bytes = 4U, .bits = 4U, .rest_bits = 4U},
     .lif = {.channels = 7U, .zero_point = 15U, .fraction_bits = 3U, .sum_shift = 4U, .narrow = lif2_neurons, .packed_limit = 55U, .decay_shift = 1U},
     .slot = 59U,
 };
@@ -87,7 +88,7 @@ static const qps_events_t lif3_layer = {
     .window = {.kernel_height = 1U, .kernel_width = 1U, .stride_height = 1U, .stride_width = 1U, .padding_height = 0U, .padding_width = 0U, .dilation_height = 1U, .dilation_width = 1U},
     .output = {.channels = 4U, .height = 3U, .width = 3U, .timesteps = 4U, .rows = 3U, .format = QPS_MAP_SPIKES},
     .tiles = {.height = 3U, .width = 3U, .pool_height = 1U, .pool_width = 1U, .trace = 2U},
-    .rows = {.codes = &golden_image_weights_conv3[0], .sum = qps_rows_sum_2, .rows = 7U, .bytes = 1U, .bits = 2U},
+    .rows = {.codes = &golden_image_weights_conv3[0], .sum = qps_rows_sum_8, .rows = 7U, .bytes = 4U, .bits = 8U, .rest_bits = 8U},
     .lif = {.channels = 4U, .zero_point = 3U, .fraction_bits = 1U, .sum_shift = 2U, .narrow = lif3_neurons, .packed_limit = 8U, .decay_shift = 1U},
     .slot = 0U,
 };

@@ -12,7 +12,7 @@
 extern const uint8_t golden_residual_weights_stem[72];
 
 /* conv: 4-bit codes of 6 outputs in blocks, each of rows [kx 3][ky 3][input 4] */
-extern const uint8_t golden_residual_weights_conv[112];
+extern const uint8_t golden_residual_weights_conv[144];
 
 /* fc: rows [ky 1][kx 1][input 6], each the 8-bit codes of 3 outputs, lowest bits first */
 extern const uint8_t golden_residual_weights_fc[18];

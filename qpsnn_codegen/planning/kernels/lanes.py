@@ -54,7 +54,7 @@ def group_pairs(channels: int) -> int:
 def row_bytes(channels: int, bits: int) -> int:
     """Bytes of one row of codes.
 
-    Rows shorter than a block are filled up, since that makes them faster to add up; longer ones of 2 bits where a byte is
+    Rows shorter than a block are filled up, which makes them faster to add up; longer ones of 2 bits where a byte is
     missing to a word.
     """
     size = -(-channels * bits // 8)
