@@ -16,7 +16,7 @@ from tqdm import tqdm
 # Run as a script, Python looks beside it only.
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from benchmarks import compile_vgg16, cores, kernels, simulate_mnist
+from benchmarks import compile_vgg16, cores, kernels, simulate_mnist, widths
 from benchmarks.networks import BENCHMARKS, IMAGES, accuracies, image_source
 from benchmarks.on_cores import emulator, toolchain
 from qpsnn_codegen.toolchain.host import find_host_compiler
@@ -47,6 +47,16 @@ how many times our instructions the int8 one takes.
 ONE_LAYER = """
 Instructions per synaptic operation of a 3x3 convolution from 64 to 64 channels on an 8x8 map, T = 4, by the rate of its
 random input spikes; everything the stage does is counted (`python benchmarks/kernels.py`).
+"""
+
+FEWER_BITS = """
+Are fewer bits ever slower? Instructions of a 3x3 convolution from 16 channels on a 6x6 map, T = 4, 15 % of its inputs
+and of its neurons spiking, by the number of its output channels (`python benchmarks/widths.py`). On the cores without
+Helium they are not. Helium (M55) takes 16 channels of 8 bits, 32 of 4 and, two rows in a register, 32 of 2 at a time:
+adding a row costs 5.3 instructions at 4 bits and 4.8 at 2 bits, but the two halves are then put together, some 20
+instructions per list more, which lists of less than 25 events do not make up for. Two blocks of 32 channels share a
+register instead, and then there is nothing to put together: 64 channels are two, 130 four; of 96 one is left over.
+Tests hold the signs of this table (`test_fewer_bits.py`).
 """
 
 FIRST_LAYER = """
@@ -97,6 +107,9 @@ def main() -> None:
         "",
         *paragraphs(ONE_LAYER),
         *kernels.table(kernels.layers_of_spikes(), kernels.RATES),
+        "",
+        *paragraphs(FEWER_BITS),
+        *widths.table(),
         "",
         *paragraphs(FIRST_LAYER),
         *kernels.table(kernels.first_layers(), kernels.DENSITIES),
