@@ -20,7 +20,7 @@ extern "C" {
 typedef struct {
     /* threshold and rest per channel, in the order of the sums (qps_rows.h): for each pair of sums two pairs of 16 bits,
      * QPS_NARROW_ZERO added, where w + QPS_NARROW_ZERO fits int32_t and decay_shift <= 15; else, for each sum, two values of
-     * 32 bits. The other one is NULL. */
+     * 32 bits. The other one is NULL. Up to a multiple of 32 bytes constants follow that let no neuron spike. */
     const uint16_t *narrow;
     const int32_t *wide;
     uint16_t channels;
