@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from host_tests.errors.command import Workplace, call, run
 from qpsnn_codegen.emit.c_literals import C_WORDS
+from qpsnn_codegen.nn import autoaugment
 
 NAMES = {
     "empty": "",
@@ -93,6 +96,11 @@ USAGE: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
     "train_batch": ((*TRAIN, "--batch", "0"), ("batch",)),
     "train_crop": ((*TRAIN, "--crop", "-1"), ("crop", "-1")),
     "train_cutout": ((*TRAIN, "--cutout", "x"), ("--cutout",)),
+    "train_autoaugment": ((*TRAIN, "--autoaugment", "mnist"), ("--autoaugment", "mnist", "svhn")),
+    "train_autoaugment_grey": (
+        (*TRAIN, "--autoaugment", "cifar10"),
+        ("autoaugment: ", "colour images of bytes", "digits has 1×8×8"),
+    ),
     "train_penalty": ((*TRAIN, "--spike-penalty", "-1"), ("spike_penalty", "-1")),
     "train_penalty_nan": ((*TRAIN, "--spike-penalty", "nan"), ("spike_penalty", "nan")),
     "train_device": ((*TRAIN, "--device", "tpu"), ("--device", "tpu")),
@@ -171,6 +179,15 @@ def test_usage_in_a_process_of_its_own(case: str, workplace: Workplace) -> None:
     arguments, says = USAGE[case]
     places = {"MODEL": workplace.model()}
     workplace.refuses(*(places.get(argument, argument) for argument in arguments), says=says, runner=run)
+
+
+def test_autoaugment_without_kornia(workplace: Workplace, monkeypatch: pytest.MonkeyPatch) -> None:
+    images, labels = np.zeros((4, 3, 8, 8), np.uint8), np.array([0, 1, 0, 1])
+    np.savez("colour.npz", x_train=images, y_train=labels, x_test=images, y_test=labels)
+    monkeypatch.setitem(sys.modules, "kornia.augmentation.auto", None)
+    autoaugment.kornia_pairs.cache_clear()
+    arguments = ("train", "--data", "npz:colour.npz", "--autoaugment", "svhn", "-o", "new.pt")
+    workplace.refuses(*arguments, says=("kornia is not installed", "pip install 'qpsnn-codegen[autoaugment]'"))
 
 
 def test_without_arguments_is_help(workplace: Workplace) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import gzip
 import struct
 from pathlib import Path
@@ -75,6 +76,29 @@ def test_resuming_gives_the_same_as_not_stopping(tmp_path: Path, optimizer: Any)
         assert torch.equal(value, resumed.state_dict()[name]), name
 
 
+def test_resuming_under_autoaugment_and_what_the_file_says_of_it(tmp_path: Path) -> None:
+    pytest.importorskip("kornia")
+    grey = tiny()
+    parts = {f"{name}_images": getattr(grey, f"{name}_images").repeat(3, 1) * 15 for name in ("train", "test")}
+    data = tiny(**parts, divisor=255.0)
+    options = nn.TrainingOptions(epochs=3, batch=16, crop=1, flip=True, autoaugment="cifar10", cutout=1, seed=1)
+    networks = [
+        nn.build("cnn", seed=seed, layout=(4,), input_shape=(3, 4, 4), classes=2, divisor=255.0) for seed in (0, 0, 9)
+    ]
+    expected = nn.train(networks[0], data, options)
+    state, path = tmp_path / "run.state", tmp_path / "a.pt"
+    nn.train(networks[1], data, options, state=state, stop_after=1)
+    torch.manual_seed(12345)  # another process
+    assert nn.train(networks[2], data, options, state=state, resume=True) == expected
+    assert torch.equal(layer(networks[0], "conv1").weight, layer(networks[2], "conv1").weight)
+    nn.save(networks[2], path, training=nn.training_record(data, options, expected, accuracy=0.5, command="train"))
+    kept = nn.read_checkpoint(path).training["options"]
+    assert isinstance(kept, dict)
+    assert nn.TrainingOptions(**kept) == options
+    other = nn.build("cnn", seed=0, layout=(4,), input_shape=(3, 4, 4), classes=2, divisor=255.0)
+    assert nn.train(other, data, dataclasses.replace(options, autoaugment=None)) != expected
+
+
 def test_states_that_cannot_be_resumed(tmp_path: Path) -> None:
     data, state = tiny(), tmp_path / "run.state"
     nn.train(model(), data, OPTIONS, state=state, stop_after=1)
@@ -126,7 +150,8 @@ def test_jitter_is_the_identity_at_zero_and_bounded() -> None:
 @pytest.mark.parametrize(
     "options",
     [{"epochs": 0}, {"batch": 1}, {"learning_rate": 0.0}, {"learning_rate": float("nan")}, {"shift": -1.0},
-     {"zoom": 1.0}, {"smoothing": 1.0}, {"optimizer": "lion"}, {"seed": -1}, {"weight_decay": -1.0}],
+     {"zoom": 1.0}, {"smoothing": 1.0}, {"optimizer": "lion"}, {"seed": -1}, {"weight_decay": -1.0},
+     {"autoaugment": "cifar100"}, {"autoaugment": True}, {"autoaugment": ""}],
 )  # fmt: skip
 def test_training_options_refuse(options: dict[str, Any]) -> None:
     with pytest.raises(UsageError):

@@ -31,6 +31,11 @@ _training_options = command_options(
     click.option("--weight-decay", type=float, default=0.0, show_default=True, help="L2 penalty."),
     click.option("--crop", type=int, default=0, show_default=True, help="Cut images out of a border of zeros: pixels."),
     click.option("--flip", is_flag=True, help="Mirror every other image."),
+    click.option(
+        "--autoaugment",
+        type=click.Choice(["cifar10", "imagenet", "svhn"]),
+        help="Change colours and shapes as AutoAugment learned for this data set; needs kornia.",
+    ),
     click.option("--cutout", type=int, default=0, show_default=True, help="Set a square to zero: pixels."),
     click.option("--shift", type=float, default=1.0, show_default=True, help="Move images: pixels."),
     click.option("--rotate", type=float, default=12.0, show_default=True, help="Turn them: degrees."),

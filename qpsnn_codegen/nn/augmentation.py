@@ -1,4 +1,4 @@
-"""Random changes of training images: crop, flip, cutout (as in QP-SNN), and small affine ones for written digits.
+"""Random changes of training images: crop, flip, AutoAugment, cutout (as in QP-SNN); small affine ones for digits.
 
 Drawing and applying are two steps, so that processes that share a batch draw alike and each applies its part.
 """
@@ -12,6 +12,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
+from qpsnn_codegen.nn.autoaugment import NUMBERS, autoaugmented
 from qpsnn_codegen.nn.training_options import TrainingOptions
 
 Amounts = Mapping[str, Tensor]
@@ -25,6 +26,7 @@ def draw(count: int, options: TrainingOptions, generator: torch.Generator) -> Am
         ("affine", 5, options.shift > 0.0 or options.rotate > 0.0 or options.zoom > 0.0),
         ("crop", 2, options.crop > 0),
         ("flip", 1, options.flip),
+        ("autoaugment", NUMBERS, options.autoaugment is not None),
         ("cutout", 2, options.cutout > 0),
     ):
         if wanted:
@@ -41,12 +43,20 @@ def augmented(images: Tensor, options: TrainingOptions, amounts: Amounts) -> Ten
 
     Returns:
         The same shape; float32 if an affine change is among them.
+
+    Raises:
+        UsageError: AutoAugment without kornia.
     """
     changed = images.flatten(1, -3)
     if "crop" in amounts:
         changed = _cropped(changed, options.crop, amounts["crop"])
     if "flip" in amounts:
         changed = torch.where(amounts["flip"].reshape(-1, 1, 1, 1) > 0.0, changed.flip(-1), changed)
+    if "autoaugment" in amounts and options.autoaugment is not None:
+        # Frame by frame: kornia knows images only.
+        single = changed.reshape(-1, *images.shape[-3:])
+        each = amounts["autoaugment"].repeat_interleave(len(single) // len(images), 0)
+        changed = autoaugmented(single, options.autoaugment, each).reshape(changed.shape)
     if "affine" in amounts:
         changed = _affine(changed, options, amounts["affine"])
     if "cutout" in amounts:

@@ -22,6 +22,7 @@ from torch.nn import functional
 
 from qpsnn_codegen.errors import DataError, UsageError
 from qpsnn_codegen.nn.augmentation import augmented, draw
+from qpsnn_codegen.nn.autoaugment import check_policy
 from qpsnn_codegen.nn.datasets import Bytes, Dataset, Labels
 from qpsnn_codegen.nn.distributed import Team
 from qpsnn_codegen.nn.economy import Operations, count_operations
@@ -117,11 +118,13 @@ def train(
 
     Raises:
         DataError: images that do not fit, or a loss that is not finite (named epoch).
+        UsageError: AutoAugment of images it is not for, or without kornia.
         ModelFileError: a state file that is damaged or belongs to another run.
     """
     team = team or Team()
     _check_size(data, options, team)
     check_fits(model, data)
+    check_policy(options.autoaugment, data)
     images = torch.from_numpy(data.train_images.copy())
     labels = torch.from_numpy(data.train_labels.copy())
     generator = torch.Generator().manual_seed(options.seed)
@@ -157,6 +160,7 @@ def estimate(model: SpikingNetwork, data: Dataset, options: TrainingOptions, *, 
     team = team or Team()
     _check_size(data, options, team)
     check_fits(model, data)
+    check_policy(options.autoaugment, data)
     count = min(options.batch, len(data.train_images))
     images = torch.from_numpy(data.train_images[:count].copy())
     labels = torch.from_numpy(data.train_labels[:count].copy())

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, get_args
 
 from qpsnn_codegen.errors import UsageError
 
 OptimizerName = Literal["adam", "sgd"]
+PolicyName = Literal["cifar10", "imagenet", "svhn"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -23,6 +24,7 @@ class TrainingOptions:
         weight_decay: L2 penalty.
         crop: images get a border of this many zeros, and are cut back to their size at a random place.
         flip: images are mirrored, left to right, every other time.
+        autoaugment: images go through two operations each, as AutoAugment learned for this data set; needs kornia.
         cutout: a square of this many pixels, somewhere, is set to zero (parts of it may lie outside).
         shift: images are moved by up to this many pixels along each axis (zeros come in), fractions included.
         rotate: and turned by up to this many degrees.
@@ -43,6 +45,7 @@ class TrainingOptions:
     weight_decay: float = 0.0
     crop: int = 0
     flip: bool = False
+    autoaugment: PolicyName | None = None
     cutout: int = 0
     shift: float = 0.0
     rotate: float = 0.0
@@ -54,6 +57,8 @@ class TrainingOptions:
     def __post_init__(self) -> None:
         if self.optimizer not in ("adam", "sgd"):
             raise UsageError("optimizer", f"{self.optimizer!r} is unknown", "choose adam or sgd")
+        if self.autoaugment not in (None, *get_args(PolicyName)):
+            raise UsageError("autoaugment", f"{self.autoaugment!r} is unknown", "choose cifar10, imagenet or svhn")
         for name, value, least in (
             ("epochs", self.epochs, 1),
             ("batch", self.batch, 2),
