@@ -6,6 +6,9 @@ does none of that.
 
 from __future__ import annotations
 
+import shutil
+import tempfile
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -13,13 +16,21 @@ import pytest
 from host_tests.mutants.c_mutants import CMutant
 from host_tests.support.builds import emit
 from host_tests.support.fast_networks import FAST_NETWORKS, fast_network
+from qpsnn_codegen.boards import find_board
+from qpsnn_codegen.device.client import COMPUTE_S, Device
 from qpsnn_codegen.device.folder import FirmwareFolder
-from qpsnn_codegen.device.session import open_target
+from qpsnn_codegen.device.link import Link
 from qpsnn_codegen.device.verification import DeviceVerdict, verify_device
 from qpsnn_codegen.emit.folder import write_folder
+from qpsnn_codegen.emit.ports import port_files
 from qpsnn_codegen.planning.plan import make_plan
+from qpsnn_codegen.toolchain.emulator import emulate
+from qpsnn_codegen.toolchain.make import run_make
 
 DSP, THUMB2, THUMB1, M55 = "mps2-an386", "mps2-an385", "microbit", "mps3-an547"
+PATIENCE_S = 20.0
+"""An emulated board has to start first, and the machine may be busy."""
+
 PLACES = (
     *((name, board) for name in FAST_NETWORKS for board in (DSP, THUMB1, M55)),
     ("additions", THUMB2),
@@ -31,14 +42,36 @@ PLACES = (
 )
 
 
+@cache
+def built(name: str, board: str) -> tempfile.TemporaryDirectory[str]:
+    """The network's folder, built in place with the port in it: a copy of it compiles what has changed, and no more."""
+    place = tempfile.TemporaryDirectory(prefix="qpsnn-kernels-")
+    files = emit(make_plan(fast_network(name).network, "net"))
+    write_folder({**files, **port_files([find_board(board)])}, Path(place.name) / "net", force=False)
+    _make(Path(place.name) / "net", board)
+    return place
+
+
 def verdict_of(name: str, board: str, path: Path, mutant: CMutant | None = None) -> DeviceVerdict:
     """The network's folder, with a defect if there is one, verified on an emulated board."""
-    case = fast_network(name)
-    files = emit(make_plan(case.network, "net"))
-    write_folder({**files, **(mutant.apply(files) if mutant else {})}, path / "net", force=False)
-    folder = FirmwareFolder.load(path / "net")
-    with open_target(folder, board) as session:
-        return verify_device(session.device, folder, case.inputs)
+    case, place = fast_network(name), Path(built(name, board).name) / "net"
+    if mutant:
+        whole = {file.relative_to(place).as_posix(): file.read_text() for file in place.glob("runtime/*")}
+        place = Path(shutil.copytree(place, path / "net"))
+        broken = f"runtime/{mutant.file}"
+        (place / broken).write_text(mutant.apply(whole)[broken])
+        _make(place, board)
+    folder, target = FirmwareFolder.load(place), find_board(board)
+    with (
+        emulate(target, place / "build" / board / "net.elf") as url,
+        Link.open(url, baud=target.serial.baud) as link,
+    ):
+        device = Device(link, compute=COMPUTE_S, patience=PATIENCE_S, start=PATIENCE_S)
+        return verify_device(device, folder, case.inputs)
+
+
+def _make(folder: Path, board: str) -> None:
+    run_make(folder, board, ports=Path("ports"), build=Path("build"), trace=True, checks=False, stack_size="")
 
 
 @pytest.mark.parametrize(("name", "board"), PLACES)
