@@ -81,9 +81,9 @@ static inline const uint8_t *qps_enter_part(qps_blocks_t *part, const uint8_t *c
     return codes + rows->rows * bytes;
 }
 
-/* Written once for all widths of codes: bits and loops are constants wherever it is called. */
-QPS_MERGED void qps_sum_rows(uint32_t bits, const qps_loops_t *loops, const qps_rows_t *rows, const qps_list_t *list,
-                             uint32_t *sums)
+/* Written once for all widths of codes: bits, halves and loops are constants wherever it is called. */
+QPS_MERGED void qps_sum_rows(uint32_t bits, int halves, const qps_loops_t *loops, const qps_rows_t *rows,
+                             const qps_list_t *list, uint32_t *sums)
 {
     const uint32_t shift = bits == 2U ? 3U : 4U; /* of the bytes of a block */
     const uint32_t blocks = (uint32_t)rows->bytes >> shift;
@@ -104,7 +104,7 @@ QPS_MERGED void qps_sum_rows(uint32_t bits, const qps_loops_t *loops, const qps_
         codes += blocks * part.size;
         part.sums = qps_block_sums(bits, blocks, sums);
     }
-    if (bits != 2U && (rows->bytes & 8U) != 0U) {
+    if (halves && (rows->bytes & 8U) != 0U) {
         codes = qps_enter_part(&part, codes, list, rows, 8U);
         loops->halves(&part);
         part.sums += 32U / bits;
@@ -123,17 +123,29 @@ QPS_MERGED void qps_sum_rows(uint32_t bits, const qps_loops_t *loops, const qps_
 void qps_rows_sum_2(const qps_rows_t *rows, const qps_list_t *list, uint32_t *sums)
 {
     static const qps_loops_t loops = {qps_blocks_2, NULL, qps_words_2, qps_rest_2};
-    qps_sum_rows(2U, &loops, rows, list, sums);
+    qps_sum_rows(2U, 0, &loops, rows, list, sums);
 }
 
 void qps_rows_sum_4(const qps_rows_t *rows, const qps_list_t *list, uint32_t *sums)
 {
+    static const qps_loops_t loops = {qps_blocks_4, NULL, qps_words_4, qps_rest_4};
+    qps_sum_rows(4U, 0, &loops, rows, list, sums);
+}
+
+void qps_rows_sum_halves_4(const qps_rows_t *rows, const qps_list_t *list, uint32_t *sums)
+{
     static const qps_loops_t loops = {qps_blocks_4, qps_halves_4, qps_words_4, qps_rest_4};
-    qps_sum_rows(4U, &loops, rows, list, sums);
+    qps_sum_rows(4U, 1, &loops, rows, list, sums);
 }
 
 void qps_rows_sum_8(const qps_rows_t *rows, const qps_list_t *list, uint32_t *sums)
 {
+    static const qps_loops_t loops = {qps_blocks_8, NULL, qps_words_8, qps_rest_8};
+    qps_sum_rows(8U, 0, &loops, rows, list, sums);
+}
+
+void qps_rows_sum_halves_8(const qps_rows_t *rows, const qps_list_t *list, uint32_t *sums)
+{
     static const qps_loops_t loops = {qps_blocks_8, qps_halves_8, qps_words_8, qps_rest_8};
-    qps_sum_rows(8U, &loops, rows, list, sums);
+    qps_sum_rows(8U, 1, &loops, rows, list, sums);
 }

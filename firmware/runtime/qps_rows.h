@@ -39,10 +39,11 @@ typedef void qps_rows_sum_t(const qps_rows_t *rows, const qps_list_t *list, uint
 
 struct qps_rows {
     const uint8_t *codes; /* 4-byte aligned */
-    qps_rows_sum_t *sum;  /* that of the width of codes: an image has no other */
-    uint16_t rows;        /* in each block */
-    uint16_t bytes;       /* of one row, all blocks together */
-    uint8_t bits;         /* 2, 4 or 8 */
+    qps_rows_sum_t
+        *sum; /* that of the width of codes, and of rows with half a block if they have one: an image has no other */
+    uint16_t rows;  /* in each block */
+    uint16_t bytes; /* of one row, all blocks together */
+    uint8_t bits;   /* 2, 4 or 8 */
     uint8_t
         rest_bits; /* of the codes in a byte that remains: 4 where two 2-bit codes have one for themselves, else bits */
 };
@@ -50,6 +51,8 @@ struct qps_rows {
 qps_rows_sum_t qps_rows_sum_2;
 qps_rows_sum_t qps_rows_sum_4;
 qps_rows_sum_t qps_rows_sum_8;
+qps_rows_sum_t qps_rows_sum_halves_4;
+qps_rows_sum_t qps_rows_sum_halves_8;
 
 /* Codes of a byte, 8 / bits: some cores cannot divide. */
 static inline uint32_t qps_rows_density(const qps_rows_t *rows)

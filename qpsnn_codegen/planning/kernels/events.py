@@ -17,6 +17,7 @@ from qpsnn_codegen.planning.kernels.lanes import (
     GROUP,
     PAIRS,
     code_bytes,
+    has_half,
     lane_channels,
     pack_blocks,
     rest_bits,
@@ -313,8 +314,9 @@ class EventsKernel(LayerKernel):
 
     @property
     def _sum(self) -> str:
-        """The function that adds up rows of codes of this width."""
-        return f"qps_rows_sum_{self._bits}"
+        """The function that adds up rows of codes of this width, and of this form."""
+        halves = "halves_" if has_half(self._channels, self._bits) else ""
+        return f"qps_rows_sum_{halves}{self._bits}"
 
     def _lif(self, c: CModel) -> dict[str, str]:
         """Fields of the ``qps_lif_t``, its array declared on the way; no constants of neurons that are not plain."""

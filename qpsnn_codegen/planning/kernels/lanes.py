@@ -63,6 +63,11 @@ def row_bytes(channels: int, bits: int) -> int:
     return size + (bits == 2 and size % _WORD == 3)
 
 
+def has_half(channels: int, bits: int) -> bool:
+    """Whether half a block remains of a row behind its blocks."""
+    return row_bytes(channels, bits) % BLOCK_BYTES[bits] >= _PIECES[0]
+
+
 def rest_bits(channels: int, bits: int) -> int:
     """The width of codes in a byte that remains of a row: 4 where two 2-bit codes have it for themselves."""
     width = row_bytes(channels, bits)
