@@ -7,7 +7,7 @@
 #define QPS_WORDS_IN_C (!QPS_WORDS || !QPS_UNALIGNED)
 
 /* A last byte of 2-bit codes, four channels: their sums fit a register as they are. */
-static inline void qps_sum_byte_2(const qps_blocks_t *rest)
+QPS_ALONE static void qps_sum_byte_2(const qps_blocks_t *rest)
 {
     const uint8_t *const codes = rest->codes;
     const uint16_t *events = rest->events;
@@ -171,11 +171,7 @@ static inline uint32_t qps_upper_halves(uint32_t pair0, uint32_t pair1)
 void qps_rest_2(const qps_blocks_t *rest, uint32_t bits)
 {
     uint32_t *const sums = rest->sums;
-    if (bits == 4U) {
-        qps_sum_byte_4(rest);
-    } else if (rest->size == 1U) {
-        qps_sum_byte_2(rest);
-    } else {
+    if (rest->size > 1U) {
 #if QPS_UNALIGNED
         qps_words_2(rest);
 #elif QPS_NARROW_BLOCKS
@@ -187,6 +183,10 @@ void qps_rest_2(const qps_blocks_t *rest, uint32_t bits)
         sums[1] = qps_lower_halves(sums[4], sums[5]);
         sums[2] = qps_lower_halves(sums[2], sums[3]);
         sums[3] = qps_lower_halves(sums[6], sums[7]);
+    } else if (bits == 4U) {
+        qps_sum_byte_4(rest);
+    } else {
+        qps_sum_byte_2(rest);
     }
 }
 
