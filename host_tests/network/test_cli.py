@@ -276,7 +276,7 @@ def change_code(folder: Path, layer: str) -> None:
     ("layer", "first"),
     [
         ("conv1", r"layer neuron1, timestep \d, channel 0, row \d, column \d: expected [01], got [01]"),
-        ("conv2", r"layer neuron2, timestep \d, channel [01], row \d, column \d: expected [01], got [01]"),
+        ("conv2", r"layer neuron2, timestep \d, channel [02], row \d, column \d: expected [01], got [01]"),
         ("head", r"logit \d: expected -?\d+, got -?\d+"),
     ],
     ids=["conv1", "conv2", "head"],
