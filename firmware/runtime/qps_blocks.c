@@ -320,6 +320,20 @@ QPS_LOOP(qps_halves_8)
     QPS_ADD_NIBBLES("lr", "r4", "r5")                                                                                  \
     "strd r4, r5, " SPARE "\n\t"
 
+/* Five rows at a time: into their middle for the r4 that are left, and on at 1 while there are five, at 0 for what is left then. */
+#define QPS_INTO_FIVE                                                                                                  \
+    "tbb [pc, r4]\n"                                                                                                   \
+    "1:\n\t"                                                                                                           \
+    ".byte 0, (5f-1b)/2, (4f-1b)/2, (3f-1b)/2, (2f-1b)/2, 0\n"
+#define QPS_NEXT_FIVE                                                                                                  \
+    "6:\n\t"                                                                                                           \
+    "ldr r4, " LAST "\n\t"                                                                                             \
+    "subs r4, r1\n\t"                                                                                                  \
+    "bhs 1b\n\t"                                                                                                       \
+    "adds r4, #10\n\t"                                                                                                 \
+    "lsrs r4, #1\n\t"                                                                                                  \
+    "bne 0b\n\t"
+
 /* Of 32 channels. LAST is five rows early. */
 QPS_LOOP(qps_blocks_2)
 {
@@ -335,22 +349,14 @@ QPS_LOOP(qps_blocks_2)
           "movs r7, #0\n\t"
           "mov r12, r6\n\t"
           "mov lr, r6\n\t"
-          "tbb [pc, r4]\n"
-          "1:\n\t"
-          ".byte 0, (5f-1b)/2, (4f-1b)/2, (3f-1b)/2, (2f-1b)/2, 0\n"
+          QPS_INTO_FIVE
           "1:\n\t" QPS_FIRST_CRUMBS
           "2:\n\t" QPS_NEXT_CRUMBS
           "3:\n\t" QPS_NEXT_CRUMBS
           "4:\n\t" QPS_NEXT_CRUMBS
           "5:\n\t" QPS_NEXT_CRUMBS
           QPS_KEEP_CRUMBS
-          "6:\n\t"
-          "ldr r4, " LAST "\n\t"
-          "subs r4, r1\n\t"
-          "bhs 1b\n\t"
-          "adds r4, #10\n\t"
-          "lsrs r4, #1\n\t"
-          "bne 0b\n\t"
+          QPS_NEXT_FIVE
           "ldrd r12, lr, " SPARE "\n\t"
           QPS_SPREAD_CHUNK
           "adds r1, #10\n\t"
@@ -384,9 +390,7 @@ QPS_LOOP(qps_words_2)
           "0:\n\t" /* r4: how many rows are left, 1 to 4 */
           "movs r6, #0\n\t"
           "movs r7, #0\n\t"
-          "tbb [pc, r4]\n"
-          "1:\n\t"
-          ".byte 0, (5f-1b)/2, (4f-1b)/2, (3f-1b)/2, (2f-1b)/2, 0\n"
+          QPS_INTO_FIVE
           "1:\n\t"
           QPS_LOAD_CRUMB("r6")
           "and r7, r6, #0xCCCCCCCC\n\t"
@@ -398,13 +402,7 @@ QPS_LOOP(qps_words_2)
           "sub r6, r6, r7, lsl #2\n\t"
           QPS_ADD_NIBBLES("r6", "r2", "r8")
           QPS_ADD_NIBBLES("r7", "r3", "r9")
-          "6:\n\t"
-          "ldr r4, " LAST "\n\t"
-          "subs r4, r1\n\t"
-          "bhs 1b\n\t"
-          "adds r4, #10\n\t"
-          "lsrs r4, #1\n\t"
-          "bne 0b\n\t"
+          QPS_NEXT_FIVE
           QPS_SPREAD_CHUNK_OF_TWO
           "ldrd r1, r4, " LAST "\n\t" /* and END */
           "adds r1, #10\n\t"
