@@ -78,15 +78,20 @@ def spikes_network(bits: int, reset: str = "hard") -> IntegerNetwork:
 
 
 def _layer(reset: str, bits: int, kernel: str, network: IntegerNetwork, inputs: NDArray[np.uint8]) -> Layer:
-    seen = membranes(network, inputs[2:3], "neuron0", spiking=False)
-    border = np.quantile(seen, 1 - SPIKING, axis=(0, 1, 3, 4)).astype(np.int64)
-    tamed = with_neuron(network, "neuron0", threshold=border)
+    tamed = spiking_at(network, inputs[2:3])
     return Layer(
         reset=reset,
         bits=bits,
         kernel=kernel,
         job=Job(network=tamed, inputs=inputs, kernels=(("neuron0", kernel),)),
     )
+
+
+def spiking_at(network: IntegerNetwork, inputs: NDArray[np.uint8]) -> IntegerNetwork:
+    """With thresholds that ``SPIKING`` of the potentials pass on these inputs."""
+    seen = membranes(network, inputs, "neuron0", spiking=False)
+    border = np.quantile(seen, 1 - SPIKING, axis=(0, 1, 3, 4)).astype(np.int64)
+    return with_neuron(network, "neuron0", threshold=border)
 
 
 def measure(layers: Sequence[Layer], cores: Iterable[str] = BOARDS) -> Iterator[tuple[str, Layer, list[float]]]:

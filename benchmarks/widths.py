@@ -18,9 +18,9 @@ from numpy.typing import NDArray
 # Run as a script, Python looks beside it only.
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from benchmarks.kernels import AROUND, SPIKING, random_inputs
+from benchmarks.kernels import AROUND, random_inputs, spiking_at
 from benchmarks.on_cores import BOARDS, Job, stage_instructions
-from host_tests.support.layers import Layers, membranes, with_neuron
+from host_tests.support.layers import Layers
 
 SOURCE = (16, 6, 6)
 WIDTHS = (8, 4, 2)
@@ -36,9 +36,7 @@ def job(channels: int, bits: int, inputs: NDArray[np.uint8]) -> Job:
     shape = (channels, SOURCE[0], 3, 3)
     codes = np.clip(np.round(top / 2 + rng.normal(size=shape) * top / 4), 0, top).astype(np.uint8)
     network = Layers(seed=bits).events(*SOURCE).layer(channels, bits, AROUND, codes=codes).network()
-    seen = membranes(network, inputs, "neuron0", spiking=False)
-    border = np.quantile(seen, 1 - SPIKING, axis=(0, 1, 3, 4)).astype(np.int64)
-    return Job(network=with_neuron(network, "neuron0", threshold=border), inputs=inputs)
+    return Job(network=spiking_at(network, inputs), inputs=inputs)
 
 
 def measure(core: str, channels: Sequence[int], rate: float = RATE) -> dict[int, list[float]]:
