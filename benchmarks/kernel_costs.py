@@ -29,7 +29,6 @@ from qpsnn_codegen.integer_network import IntegerNetwork
 from qpsnn_codegen.kinds.conv import IntegerConv
 from qpsnn_codegen.kinds.neuron import Decay, IntegerNeuron
 from qpsnn_codegen.kinds.pools import CurrentPool, MapPool
-from qpsnn_codegen.kinds.readout import SumReadout
 from qpsnn_codegen.kinds.windows import Window
 from qpsnn_codegen.lowering import LoweringOptions, lower
 from qpsnn_codegen.pipeline import load
@@ -103,6 +102,11 @@ def networks() -> Iterator[IntegerNetwork]:
         yield Layers(seed=bits, timesteps=timesteps).events(40, 5, 5).layer(72, bits, SAME).network()
     for channels, size, window, outputs in IMAGES + LARGE_IMAGES:
         yield Layers(seed=size).image(channels, size, size).layer(outputs, 8, window, fraction_bits=2).network()
+    for bits in (2, 4, 8):
+        for classes in (2, 10, 35):
+            yield Layers(seed=bits).events(300, 1, 1).network(classes, bits)
+            yield Layers(seed=bits, timesteps=3).events(40, 4, 3).network(classes, bits)
+        yield Layers(seed=bits, timesteps=8).events(64, 3, 3).network(10, bits)
     yield from long_networks()
     yield from generic_networks()
 
@@ -124,18 +128,16 @@ def long_networks() -> Iterator[IntegerNetwork]:
 
 
 def generic_networks() -> Iterator[IntegerNetwork]:
-    """What only the generic kernel runs: groups, pools of currents, counts, large images, readouts."""
+    """What only the generic kernel runs: groups, pools of currents, counts, large images, readouts of counts."""
     for bits in (2, 4, 8):
         yield _grouped(Layers(seed=bits).events(40, 5, 5).layer(24, bits, SAME))
         yield _grouped(Layers(seed=bits).events(16, 7, 7).layer(70, bits, POINT))
         # Codes that take too much flash for the image kernel; those of 8 bits are added up byte by byte.
         yield Layers(seed=bits).image(1, 24, 24).layer(90, bits, Window(kernel=(24, 24))).network()
-        yield _readout(Layers(seed=bits).events(300, 1, 1), 10, bits)
-        yield _readout(Layers(seed=bits).events(64, 3, 3), 10, bits)
         counts = Layers(seed=bits).events(96, 4, 4)
         halves = Window(kernel=(2, 2), stride=(2, 2))
         counts.append(MapPool(name="counts", inputs=("input",), window=halves, mode="sum"), (96, 2, 2))
-        yield _readout(counts, 10, bits)
+        yield counts.network(10, bits)
     yield _pooled(Layers(seed=1).events(24, 6, 6), Window(kernel=(2, 2), stride=(2, 2)))
     yield _pooled(Layers(seed=2).events(40, 6, 6), Window(kernel=(3, 3), padding=(1, 1)))
     yield _pooled(Layers(seed=5).events(70, 4, 4), Window(kernel=(2, 2), stride=(2, 2)))
@@ -153,19 +155,6 @@ def _grouped(layers: Layers) -> IntegerNetwork:
         raise TypeError("the beginning of a network has changed")
     conv = replace(conv, codes=conv.codes[:, : conv.codes.shape[1] // 2], groups=2)
     return replace(network, nodes=(first, conv, *others))
-
-
-def _readout(layers: Layers, classes: int, bits: int) -> IntegerNetwork:
-    """With another readout than :class:`Layers` has."""
-    network = layers.network()
-    *others, conv, readout = network.nodes
-    if not isinstance(conv, IntegerConv) or not isinstance(readout, SumReadout):
-        raise TypeError("the end of a network has changed")
-    codes = layers.rng.integers(0, 2**bits, (classes, *conv.codes.shape[1:])).astype(np.uint8)
-    conv = replace(conv, codes=codes, bits=bits, zero_point=2 ** (bits - 1))
-    rescale = replace(readout.rescale, offset=np.zeros(classes, dtype=np.int64))
-    nodes = (*others, conv, replace(readout, rescale=rescale))
-    return replace(network, nodes=nodes, class_names=tuple(map(str, range(classes))))
 
 
 def _pooled(layers: Layers, window: Window) -> IntegerNetwork:

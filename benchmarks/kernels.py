@@ -3,7 +3,8 @@
 python benchmarks/kernels.py
 Layers of spikes: 3x3, 64 to 64 channels, 8x8 map, T = 4; an operation is one spike times one weight. First layers on an
 image: 3x3, 3 to 32 channels, 16x16 map, T = 4; an operation is one pixel that is not zero times one weight. Padding is
-excluded; everything the stage does is counted, neurons and the listing of inputs included.
+excluded; everything the stage does is counted, neurons and the listing of inputs included. Readouts: linear, 3x3 map of
+64 channels to 10 classes, T = 4.
 """
 
 from __future__ import annotations
@@ -28,6 +29,7 @@ from qpsnn_codegen.kinds.windows import Window
 AROUND = Window(kernel=(3, 3), padding=(1, 1))
 RATES = (0.02, 0.05, 0.15, 0.30, 0.50)
 SPIKES = (64, 8, 8)
+LAST_MAP, CLASSES = (64, 3, 3), 10
 DENSITIES = (0.1, 0.2, 0.4, 0.7, 1.0)
 IMAGE = (3, 16, 16)
 SPIKING = 0.15
@@ -36,8 +38,9 @@ SPIKING = 0.15
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Layer:
-    """A layer to measure: its neurons' reset, and the kernel that runs it."""
+    """A layer to measure: its weights' name, its neurons' reset, and the kernel that runs it."""
 
+    weights: str
     reset: str
     bits: int
     kernel: str
@@ -61,6 +64,23 @@ def first_layers() -> list[Layer]:
     return [_layer("hard", 8, kernel, network, inputs) for kernel in ("image", "image_bytes", "generic")]
 
 
+def readouts() -> list[Layer]:
+    """Every width of codes on both kernels."""
+    inputs = random_inputs(LAST_MAP, RATES, 1)
+    networks = {bits: Layers(seed=bits).events(*LAST_MAP).network(CLASSES, bits) for bits in (2, 4, 8)}
+    return [
+        Layer(
+            weights="classes",
+            reset="",
+            bits=bits,
+            kernel=kernel,
+            job=Job(network=network, inputs=inputs, kernels=(("classes", kernel),)),
+        )
+        for kernel in ("counts", "generic")
+        for bits, network in networks.items()
+    ]
+
+
 def random_inputs(shape: tuple[int, ...], rates: Sequence[float], most: int) -> NDArray[np.uint8]:
     """Inputs ``[N, 4, ...]``, one for each share of values that are not zero."""
     rng = np.random.default_rng(0)
@@ -80,6 +100,7 @@ def spikes_network(bits: int, reset: str = "hard") -> IntegerNetwork:
 def _layer(reset: str, bits: int, kernel: str, network: IntegerNetwork, inputs: NDArray[np.uint8]) -> Layer:
     tamed = spiking_at(network, inputs[2:3])
     return Layer(
+        weights="conv0",
         reset=reset,
         bits=bits,
         kernel=kernel,
@@ -100,8 +121,8 @@ def measure(layers: Sequence[Layer], cores: Iterable[str] = BOARDS) -> Iterator[
         counted = stage_instructions(core, [layer.job for layer in layers])
         for layer, counts in zip(layers, counted, strict=True):
             network, inputs = layer.job.network, layer.job.inputs
-            events = [measure_work(network, sample[None]).loads["conv0"].events for sample in inputs]
-            operations = network.types()["neuron0"].shape[0] * np.array(events)
+            events = [measure_work(network, sample[None]).loads[layer.weights].events for sample in inputs]
+            operations = network.types()[layer.weights].shape[0] * np.array(events)
             yield core, layer, [float(value) for value in counts[:, 0] / operations]
 
 
@@ -119,7 +140,12 @@ def table(layers: Sequence[Layer], rates: Sequence[float]) -> list[str]:
 
 def main() -> None:
     """Measure and print."""
-    print("\n".join([*table(layers_of_spikes(), RATES), "", *table(first_layers(), DENSITIES), "", toolchain()]))
+    tables = (
+        table(layers_of_spikes(), RATES),
+        table(first_layers(), DENSITIES),
+        table(readouts(), RATES),
+    )
+    print("\n".join([*(line for rows in tables for line in (*rows, "")), toolchain()]))
 
 
 if __name__ == "__main__":

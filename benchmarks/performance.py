@@ -64,6 +64,11 @@ A first layer, 3x3 from 3 to 32 channels on a 16x16 image of bytes, T = 4, by th
 instructions for each of those times a weight. Its currents are computed once for all timesteps.
 """
 
+READOUT = """
+A readout, linear from a 3x3 map of 64 channels to 10 classes, T = 4: instructions per synaptic operation, by the rate of
+random input spikes. The kernel of counts reads the weights of an input once, however often it spikes.
+"""
+
 
 def paragraphs(text: str) -> list[str]:
     """Lines of Markdown, an empty one at the end."""
@@ -113,6 +118,9 @@ def main() -> None:
         "",
         *paragraphs(FIRST_LAYER),
         *kernels.table(kernels.first_layers(), kernels.DENSITIES),
+        "",
+        *paragraphs(READOUT),
+        *kernels.table(kernels.readouts(), kernels.RATES),
         "",
         "## On the host",
         "",

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from qpsnn_codegen.integer_network import IntegerNetwork, Integers
 from qpsnn_codegen.network import Network
-from qpsnn_codegen.planning.work import Load, Work, reading
+from qpsnn_codegen.planning.work import Load, Reading, Work, reading
 from qpsnn_codegen.reference import run_reference
 
 
@@ -78,6 +78,12 @@ def measure_work(integers: IntegerNetwork, samples: NDArray[Any]) -> Work:
     return counter.work(len(samples))
 
 
+def _under_windows(active: NDArray[np.bool_], view: Reading) -> Integers:
+    """How many of ``[N, T, C, H, W]`` are under each window: ``[N, T, groups, h, w]``."""
+    pixels = active.reshape(*active.shape[:2], view.groups, -1, *active.shape[3:]).sum(axis=3)
+    return np.asarray(view.window.view(pixels).sum(axis=(-2, -1)))
+
+
 class _Counter:
     """Watches the reference node by node; everything is a sum over the samples."""
 
@@ -96,9 +102,9 @@ class _Counter:
         node = self._nodes[name]
         synapses, view = node.synapses(), reading(node)
         if view is not None:
-            frames = arguments[0]
-            active = (frames != 0).reshape(*frames.shape[:2], view.groups, -1, *frames.shape[3:]).sum(axis=3)
-            load = Load.of(view.window.view(active).sum(axis=(-2, -1)))
+            active = arguments[0] != 0
+            awake = float(_under_windows(active.any(axis=1, keepdims=True), view).sum())
+            load = Load.of(_under_windows(active, view), awake)
             self._loads[name] = self._loads[name] + load if name in self._loads else load
             if synapses is not None:
                 done = load.events * len(synapses.codes) / synapses.groups

@@ -39,20 +39,6 @@ static void qps_add_scaled_row(const uint8_t *row, uint32_t bits, uint32_t count
     }
 }
 
-/* Index of the lowest set bit; word is not zero. */
-static uint32_t qps_lowest_bit(uint32_t word)
-{
-#if defined(__GNUC__)
-    return (uint32_t)__builtin_ctz(word);
-#else
-    uint32_t index = 0U;
-    while (((word >> index) & 1U) == 0U) {
-        index++;
-    }
-    return index;
-#endif
-}
-
 /* Add the rows of the spikes among input channels first .. first + count of one pixel; returns how many there were. */
 static int32_t qps_add_spikes(const qps_conv_t *conv, const uint32_t *spikes, const uint8_t *rows, uint32_t first,
                               uint32_t count, int32_t *sums)

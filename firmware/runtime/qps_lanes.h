@@ -82,20 +82,6 @@ typedef uint16_t __attribute__((may_alias)) qps_half_t;
 typedef uint16_t qps_half_t;
 #endif
 
-/* Place of the lowest bit that is set; one is. */
-static inline uint32_t qps_lowest_bit(uint32_t word)
-{
-#if defined(__GNUC__) && !QPS_NARROW_CORE
-    return (uint32_t)__builtin_ctz(word);
-#else
-    uint32_t bit = 0U;
-    for (; (word & 1U) == 0U; word >>= 1) {
-        bit++;
-    }
-    return bit;
-#endif
-}
-
 /* Set words to 0: a loop, since libraries for small cores clear byte by byte. */
 static inline void qps_clear_words(uint32_t *words, uint32_t count)
 {

@@ -2,7 +2,7 @@
 
 #include "qps_trace.h"
 
-static void qps_rescale(const qps_rescale_t *rescale, uint32_t classes, int32_t *logits)
+void qps_rescale(const qps_rescale_t *rescale, uint32_t classes, int32_t *logits)
 {
     for (uint32_t k = 0U; k < classes; k++) {
         if (rescale->multiplier != NULL) {

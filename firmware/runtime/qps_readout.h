@@ -14,6 +14,9 @@ typedef struct {
     uint8_t shift;             /* of the multiplied value, rounded half up */
 } qps_rescale_t;
 
+/* logits = logits * multiplier / 2^shift, rounded, + offset. */
+void qps_rescale(const qps_rescale_t *rescale, uint32_t classes, int32_t *logits);
+
 typedef struct {
     qps_source_t source; /* of one pixel */
     uint16_t classes;

@@ -60,6 +60,23 @@ typedef struct {
     uint16_t dilation_height, dilation_width;
 } qps_window_t;
 
+/* Place of the lowest bit that is set; one is. */
+static inline uint32_t qps_lowest_bit(uint32_t word)
+{
+#if defined(__GNUC__) && (!defined(__thumb__) || defined(__thumb2__))
+    return (uint32_t)__builtin_ctz(word);
+#else
+    uint32_t bit = 0U;
+    for (; (word & 0xFFU) == 0U; word >>= 8) {
+        bit += 8U;
+    }
+    for (; (word & 1U) == 0U; word >>= 1) {
+        bit++;
+    }
+    return bit;
+#endif
+}
+
 /* floor(value / 2^bits) for bits < 32, also for negative values, where C leaves >> to the compiler. */
 static inline int32_t qps_shift_right(int32_t value, uint32_t bits)
 {

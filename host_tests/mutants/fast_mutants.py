@@ -13,6 +13,8 @@ _ANY_LAST = "count = left < QPS_GROUP ? left : QPS_GROUP;"
 _BEYOND = "if (distance == 0U) {\n        return 0;"
 _NO_ROOM = "if (!qps_move_list(gather, t)) {\n            return 0;"
 _LAST_COLUMN = "gather->next = QPS_NO_COLUMN;\n            return 0;"
+_LATE = "uint32_t active = 0U;\n        for (uint32_t t = 1U;"
+_FIRST_PIXEL = "k == 0U ? map->channels : channels;"
 
 FAST_MUTANTS: tuple[CMutant, ...] = (
     *mutants_of(
@@ -357,5 +359,42 @@ FAST_MUTANTS: tuple[CMutant, ...] = (
         ("frames of words of one pixel", "pixel += frame;", "pixel += 4U * words;"),
         ("wide tiles as narrow ones", "width <= 2U ?", "width <= 3U ?"),
         ("traced before its time", "line->trace, first + t, line->y", "line->trace, t, line->y"),
+    ),
+    *mutants_of(
+        "qps_counts.c",
+        ("a bit of 4-bit codes lost", "UINT32_C(0x000F000F)", "UINT32_C(0x000F0007)"),
+        ("a bit of 2-bit codes lost", "UINT32_C(0x03030303)", "UINT32_C(0x03010303)"),
+        ("second byte of a row as the first", "parts[1] = codes[1];", "parts[1] = codes[0];"),
+        ("fourth byte of a row as the third", "parts[3] = codes[3];", "parts[3] = codes[2];"),
+        ("second codes as the first", "parts[1] = (word >> bits) & mask;", "parts[1] = word & mask;"),
+        ("third codes as the second", "(word >> (2U * bits))", "(word >> bits)"),
+        ("fourth codes as the third", "(word >> (3U * bits))", "(word >> (2U * bits))"),
+        ("four times as none", "times = *list >> QPS_PLACE_BITS;", "times = (*list >> QPS_PLACE_BITS) % 4U;"),
+        ("an input spikes once", "sum3 += times * parts[3];", "sum3 += parts[3];"),
+        ("all rows the first", "codes + (*list & QPS_PLACE_MASK)", "codes"),
+        ("lanes of the first word", "        codes += sizeof(uint32_t);\n", ""),
+        ("upper lanes as the lower", "(lanes[k] << above) >>", "(lanes[k] << (32U - lane_bits)) >>"),
+        (
+            "lanes with what is above",
+            "((lanes[k] << above) >> (32U - lane_bits))",
+            "(lanes[k] >> (32U - lane_bits - above))",
+        ),
+        ("only the last list counts", "(uint32_t)*sums + ((lanes", "0U * (uint32_t)*sums + ((lanes"),
+        ("three codes of a word's four", "k < 4U && sums < last", "k < 3U && sums < last"),
+        ("spikes of the first timestep only", "timesteps--, word += frame)", "timesteps--)"),
+        ("active in the first timestep only", "active |= word[t * frame];", "active |= word[0U * t];"),
+        ("first timestep left out", "uint32_t active = 0U;\n        for (uint32_t t = 0U;", _LATE),
+        ("inputs of a word all the first", "(row + bit * layer->row_bytes)", "(row + 0U * bit)"),
+        ("a list forgotten when it is full", "qps_add_counted(layer, list, end, logits);\n                end", "end"),
+        ("lists that never end", "                end = list;\n", ""),
+        ("one input more than there is room for", "list + layer->chunk)", "list + layer->chunk + 1U)"),
+        ("the last list forgotten", "    qps_add_counted(layer, list, end, logits);\n    qps_trace", "    qps_trace"),
+        ("pixels of whole words", "row += (channels < 32U ? channels : 32U)", "row += 32U"),
+        ("rows of the first pixel only", "channels == 0U ? map->channels : channels;", _FIRST_PIXEL),
+        ("weights of m = 1", "(uint32_t)logits[k] * layer->multiplier", "(uint32_t)logits[k]"),
+        ("no zero point", "- total * layer->zero_point", "- 0U * total"),
+        ("as many spikes as inputs", "total += times;", "total += 1U;"),
+        ("logits not rescaled", "    qps_rescale(&layer->rescale, layer->classes, logits);\n", ""),
+        ("logits not cleared", "    memset(logits, 0, layer->classes * sizeof *logits);\n", ""),
     ),
 )

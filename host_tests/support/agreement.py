@@ -17,7 +17,6 @@ from qpsnn_codegen.planning.plan import Plan, make_plan
 from qpsnn_codegen.reference import Outcome, run_reference
 from qpsnn_codegen.verification import compare
 
-READOUT = "generic"
 SCHEDULES: tuple[Schedule, ...] = ("window", "rows")
 PACKINGS: tuple[Packing, ...] = ("words", "bytes")
 """One for each compiler, with a packing: what a compiler makes of a kernel depends little on who calls it."""
@@ -35,6 +34,13 @@ class Tested:
 def kernels_of(network: IntegerNetwork) -> list[str]:
     """Which kernel runs each stage."""
     return [stage.kernel.name for stage in make_plan(network, "net").stages]
+
+
+def before_readout(network: IntegerNetwork) -> list[str]:
+    """The same without the last, which is not what most tests are about."""
+    *kernels, readout = kernels_of(network)
+    assert readout in ("counts", "generic")
+    return kernels
 
 
 def case_of(layers: Layers, inputs: NDArray[np.uint8] | None = None) -> Tested:
@@ -64,7 +70,7 @@ def of_network(network: IntegerNetwork, inputs: NDArray[np.uint8]) -> Tested:
 
 def check_c(case: Tested, kernels: Sequence[str]) -> None:
     """The stages before the readout run on these kernels; C is right and within its buffers, in either form."""
-    assert kernels_of(case.network) == [*kernels, READOUT]
+    assert before_readout(case.network) == [*kernels]
     for cc, schedule, packing in zip(COMPILERS, SCHEDULES, PACKINGS, strict=True):
         options = PlanOptions(schedule=schedule, packing=packing)
         plan = spread(make_plan(case.network, "net", options))

@@ -155,26 +155,27 @@ class Layers:
         self.shapes[node.name] = shape
         return self
 
-    def network(self) -> IntegerNetwork:
-        """With a readout of everything at its end."""
-        codes = self.rng.integers(0, 16, (CLASSES, *self.shape)).astype(np.uint8)
+    def network(self, classes: int = CLASSES, bits: int = 4, *, symmetric: bool = True) -> IntegerNetwork:
+        """With a readout of everything at its end; class 0 has the largest codes."""
+        codes = self.rng.integers(0, 2**bits, (classes, *self.shape)).astype(np.uint8)
+        codes[0] = 2**bits - 1
         conv = IntegerConv(
             name="classes",
             inputs=(self.nodes[-1].name,),
             codes=codes,
-            bits=4,
-            multiplier=1,
-            zero_point=8,
+            bits=bits,
+            multiplier=1 if symmetric else 2,
+            zero_point=2 ** (bits - 1) if symmetric else 2**bits - 1,
             window=Window(kernel=(self.shape[1], self.shape[2])),
             groups=1,
         )
-        rescale = Rescale(multiplier=None, offset=np.zeros(CLASSES, dtype=np.int64), exact=True)
+        rescale = Rescale(multiplier=None, offset=np.zeros(classes, dtype=np.int64), exact=True)
         readout = SumReadout(name="logits", inputs=(conv.name,), timesteps=self.timesteps, rescale=rescale)
         nodes = (*self.nodes, conv, readout)
         return IntegerNetwork(
             nodes=nodes,
             timesteps=self.timesteps,
-            class_names=tuple(map(str, range(CLASSES))),
+            class_names=tuple(map(str, range(classes))),
             digest="0" * 64,
             logit_scale=1.0,
             certificates=tuple(_bounded(node, self.timesteps) for node in nodes if isinstance(node, IntegerNeuron)),

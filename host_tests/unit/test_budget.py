@@ -55,9 +55,9 @@ def test_spikes_are_packed_before_anything_slower() -> None:
 
 def test_kernels_change_for_flash_the_one_that_saves_most_first() -> None:
     fast = planned()
-    assert kernels(fast) == ["image", "events", "events", "generic"]
+    assert kernels(fast) == ["image", "events", "events", "counts"]
     small = planned(flash=flash(fast) - 1)
-    assert kernels(small) == ["generic", "events", "events", "generic"]
+    assert kernels(small) == ["generic", "events", "events", "counts"]
     assert flash(small) < flash(fast)
     assert planned(flash=flash(small)) == small
 

@@ -107,8 +107,8 @@ def test_a_rate_is_between_nothing_and_everything() -> None:
 
 
 def test_loads_add() -> None:
-    short = Load(steps=np.array([1.0, 2.0]), peaks=np.array([3.0]))
-    long = Load(steps=np.array([4.0, 0.0, 5.0]), peaks=np.array([0.0, 1.0]))
+    short = Load(steps=np.array([1.0, 2.0]), peaks=np.array([3.0]), awake=1.0)
+    long = Load(steps=np.array([4.0, 0.0, 5.0]), peaks=np.array([0.0, 1.0]), awake=2.0)
     both = short + long
     assert both.steps.tolist() == [5, 2, 5]
     assert both.peaks.tolist() == [3, 1]

@@ -50,12 +50,12 @@ def kernels(**wanted: str) -> list[str]:
 
 
 def test_kernels_by_name() -> None:
-    assert kernels() == ["image", "events", "generic"]
-    assert kernels(conv0="generic") == ["generic", "events", "generic"]
+    assert kernels() == ["image", "events", "counts"]
+    assert kernels(conv0="generic") == ["generic", "events", "counts"]
     # The generic kernel takes in no pool.
-    assert kernels(neuron1="generic") == ["image", "generic", "generic", "generic"]
+    assert kernels(neuron1="generic") == ["image", "generic", "generic", "counts"]
     assert kernels(conv1="events", neuron0="image") == kernels()
-    assert kernels(**{"pool of neuron1": "generic"}) == ["image", "events", "generic", "generic"]
+    assert kernels(**{"pool of neuron1": "generic"}) == ["image", "events", "generic", "counts"]
 
 
 @pytest.mark.parametrize(

@@ -85,7 +85,7 @@ def verify_device(
             got = device.run(data).logits
             wrong_logits += _logit_differences(sample, expected.logits[index], got)
             wanted = [[spike_digest(frame) for frame in layer[index]] for layer in trace]
-            differ = np.array(wanted, dtype=np.uint32).reshape(len(trace), -1) != device.digests(data)
+            differ = np.array(wanted, dtype=np.uint32).reshape(len(trace), network.timesteps) != device.digests(data)
             found += [(int(layer), sample, int(t)) for layer, t in np.argwhere(differ)]
             progress(1)
     mismatches = len(found) + len(wrong_logits)

@@ -31,10 +31,12 @@ class Load:
     Attributes:
         steps: float64 ``[n]``: for how many pixels and timesteps the window holds n inputs that are not zero.
         peaks: float64 ``[n]``: for how many pixels the fullest of up to ``STEPS`` timesteps together holds n.
+        awake: inputs that are not zero at any timestep, seen from all windows.
     """
 
     steps: Floats
     peaks: Floats
+    awake: float
 
     @property
     def events(self) -> float:
@@ -60,18 +62,26 @@ class Load:
         return float(self.peaks[:limit].sum())
 
     @staticmethod
-    def of(counts: NDArray[np.int64]) -> Load:
+    def of(counts: NDArray[np.int64], awake: float) -> Load:
         """From counts ``[N, T, ...]`` of non-zero inputs, one per pixel."""
         blocks = [counts[:, first : first + STEPS].max(axis=1) for first in range(0, counts.shape[1], STEPS)]
         peaks = np.concatenate([block.ravel() for block in blocks])
-        return Load(steps=np.bincount(counts.ravel()).astype(np.float64), peaks=np.bincount(peaks).astype(np.float64))
+        return Load(
+            steps=np.bincount(counts.ravel()).astype(np.float64),
+            peaks=np.bincount(peaks).astype(np.float64),
+            awake=awake,
+        )
 
     def __add__(self, other: Load) -> Load:
-        return Load(steps=_added(self.steps, other.steps), peaks=_added(self.peaks, other.peaks))
+        return Load(
+            steps=_added(self.steps, other.steps),
+            peaks=_added(self.peaks, other.peaks),
+            awake=self.awake + other.awake,
+        )
 
     def scaled(self, factor: float) -> Load:
         """Every number of pixels times ``factor``."""
-        return Load(steps=self.steps * factor, peaks=self.peaks * factor)
+        return Load(steps=self.steps * factor, peaks=self.peaks * factor, awake=self.awake * factor)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -108,6 +118,7 @@ class Work:
 def assumed_work(network: IntegerNetwork, rate: float) -> Work:
     """Every spiking input of a layer spikes at ``rate``, images are non-zero everywhere; 1 is the worst case."""
     types = network.types()
+    ever = 1 - (1 - rate) ** network.timesteps
     loads = {}
     for node in network.nodes:
         view = reading(node)
@@ -117,12 +128,15 @@ def assumed_work(network: IntegerNetwork, rate: float) -> Work:
             taps = taps_inside(view.window, source.shape) * (source.shape[0] // view.groups)
             counts = np.round(taps * (1.0 if source.static else rate)).astype(np.int64)
             shape = (1, frames, *counts.shape, view.groups)
-            loads[node.name] = Load.of(np.broadcast_to(counts[None, None, ..., None], shape))
+            awake = 1.0 if source.static else ever
+            loads[node.name] = Load.of(
+                np.broadcast_to(counts[None, None, ..., None], shape), awake * float(taps.sum()) * view.groups
+            )
     neurons = {node.name: _neurons(node, network) for node in network.spiking()}
     return Work(
         loads=loads,
         spikes={name: rate * network.timesteps * count for name, count in neurons.items()},
-        awake={name: (1 - (1 - rate) ** network.timesteps) * count for name, count in neurons.items()},
+        awake={name: ever * count for name, count in neurons.items()},
     )
 
 

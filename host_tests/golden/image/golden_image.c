@@ -10,16 +10,15 @@
  *   0 ... 760, stages 1 to 1: lif2/scratch, scratch
  *   304 ... 448, stages 2 to 3: lif3, [t][y][x] groups of 1 32-bit words, bit c % 32 of word c / 32 is channel c
  *   0 ... 304, stages 2 to 2: lif3/scratch, scratch
- *   0 ... 16, stages 3 to 3: logits/scratch, scratch
+ *   0 ... 256, stages 3 to 3: logits/scratch, scratch
  */
 #include "golden_image.h"
 
 #include <string.h>
 
-#include "runtime/qps_conv.h"
+#include "runtime/qps_counts.h"
 #include "runtime/qps_events.h"
 #include "runtime/qps_image.h"
-#include "runtime/qps_readout.h"
 #include "runtime/qps_trace.h"
 #include "golden_image_internal.h"
 
@@ -93,26 +92,17 @@ static const qps_events_t lif3_layer = {
     .slot = 0U,
 };
 
-/* fc: proven -1205 <= value <= 1556 */
-static const qps_conv_t fc_conv = {
+/* logits: proven -5059 <= value <= 5852; fc: proven -1205 <= value <= 1556 */
+static const qps_counts_t logits_layer = {
     .input = {.channels = 4U, .height = 3U, .width = 3U, .timesteps = 4U, .rows = 3U, .format = QPS_MAP_SPIKES},
-    .window = {.kernel_height = 3U, .kernel_width = 3U, .stride_height = 1U, .stride_width = 1U, .padding_height = 0U, .padding_width = 0U, .dilation_height = 1U, .dilation_width = 1U},
     .codes = &golden_image_weights_fc[0],
+    .lanes = qps_counts_lanes_8,
     .row_bytes = 4U,
-    .groups = 1U,
-    .group_inputs = 4U,
-    .group_outputs = 4U,
+    .classes = 4U,
     .bits = 8U,
+    .chunk = 64U,
     .multiplier = 1U,
     .zero_point = 128U,
-};
-
-/* logits: proven -5059 <= value <= 5852 */
-static const qps_sum_readout_t logits_layer = {
-    .source = {qps_conv_fill, &fc_conv},
-    .classes = 4U,
-    .timesteps = 4U,
-    .static_current = 0U,
     .rescale = {.multiplier = logits_multiplier, .offset = logits_offset, .shift = 16U},
 };
 
@@ -140,7 +130,7 @@ qps_status_t golden_image_run(golden_image_t *net, const uint8_t *image, int32_t
     qps_events_run(&lif3_layer, &net->arena[199], &net->arena[76], (int32_t *)&net->arena[0]);
     /* 3: fc + logits */
     qps_trace_stage(3U);
-    qps_sum_readout_run(&logits_layer, &net->arena[76], logits, (int32_t *)&net->arena[0]);
+    qps_counts_run(&logits_layer, &net->arena[76], logits, (int32_t *)&net->arena[0]);
     qps_trace_stage(4U);
     return QPS_OK;
 }

@@ -17,7 +17,7 @@ extern const uint8_t golden_image_weights_conv2[216];
 /* conv3: 8-bit codes of 4 outputs in blocks, each of rows [kx 1][ky 1][input 7] */
 extern const uint8_t golden_image_weights_conv3[28];
 
-/* fc: rows [ky 3][kx 3][input 4], each the 8-bit codes of 4 outputs, lowest bits first */
+/* fc: rows [ky 3][kx 3][input 4], each the 8-bit codes of 4 classes, lowest bits first */
 extern const uint8_t golden_image_weights_fc[144];
 
 #endif

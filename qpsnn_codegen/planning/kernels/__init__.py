@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from qpsnn_codegen.planning.kernels.base import Candidate, Kernel
+from qpsnn_codegen.planning.kernels.counts import CountsKernel
 from qpsnn_codegen.planning.kernels.events import EventsKernel
 from qpsnn_codegen.planning.kernels.generic import GenericKernel
 from qpsnn_codegen.planning.kernels.image import ImageBytesKernel, ImageKernel
 
-KERNELS: tuple[type[Kernel], ...] = (EventsKernel, ImageKernel, ImageBytesKernel, GenericKernel)
+KERNELS: tuple[type[Kernel], ...] = (EventsKernel, ImageKernel, ImageBytesKernel, CountsKernel, GenericKernel)
 """In order of preference; the last can run every stage."""
 
 

@@ -1,0 +1,144 @@
+"""The readout on counts: a linear layer of spikes whose currents are only added up over time."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, ClassVar, Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+from qpsnn_codegen.emit.c_model import CLayer
+from qpsnn_codegen.integer_network import IntegerNode
+from qpsnn_codegen.kinds.conv import IntegerConv
+from qpsnn_codegen.kinds.readout import SumReadout
+from qpsnn_codegen.planning.kernels.base import Candidate, Kernel
+from qpsnn_codegen.planning.kernels.lanes import stored_bits
+from qpsnn_codegen.planning.layouts import pack_rows
+from qpsnn_codegen.planning.work import Work
+
+if TYPE_CHECKING:
+    from qpsnn_codegen.emit.c_model import CModel
+
+COUNTED = 64
+"""``QPS_COUNTED``."""
+_LEAST = 4
+"""Inputs that are worth adding up together: with fewer, most of the time goes into taking lanes apart."""
+_MAX_TIMES = 2**8 - 1
+_MAX_BYTES = 2**24
+"""How often an input spiked and where its row begins share a word."""
+_WORD = 4
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CountsKernel(Kernel):
+    """``qps_counts_run``: an input that spikes n times adds n times its row, at once."""
+
+    name: ClassVar[str] = "counts"
+
+    conv: IntegerConv
+    readout: SumReadout
+
+    @classmethod
+    def fit(cls, candidate: Candidate) -> Self | None:
+        if len(candidate.parts) != 2:
+            return None
+        conv, readout = candidate.parts
+        if not isinstance(conv, IntegerConv) or not isinstance(readout, SumReadout):
+            return None
+        source = candidate.types[conv.inputs[0]]
+        spikes = not source.static and int(source.low.min()) >= 0 and int(source.high.max()) <= 1
+        window = conv.window
+        whole = window.kernel == source.shape[1:] and window.padding == (0, 0) and window.dilation == (1, 1)
+        if not spikes or not whole or conv.groups != 1 or candidate.readers[conv.name] != 1:
+            return None
+        kernel = cls(candidate=candidate, conv=conv, readout=readout)
+        fits = candidate.timesteps <= _MAX_TIMES and kernel._packed().size < _MAX_BYTES
+        return kernel if fits and kernel.chunk >= _LEAST else None
+
+    @property
+    def chunk(self) -> int:
+        """Inputs whose sums have room in the lanes, whatever they are; at most ``COUNTED``."""
+        largest = ((1 << self.conv.bits) - 1) * self.candidate.timesteps
+        return min(((1 << 4 * self._bits) - 1) // largest, COUNTED)
+
+    @property
+    def scratch_words(self) -> int:
+        return COUNTED
+
+    @property
+    def _classes(self) -> int:
+        return len(self.conv.codes)
+
+    @property
+    def _bits(self) -> int:
+        """Of codes as they are stored."""
+        return stored_bits(self._classes, self.conv.bits)
+
+    @property
+    def _row_words(self) -> int:
+        return -(-self._classes * self._bits // (8 * _WORD))
+
+    @property
+    def _row_bytes(self) -> int:
+        """Bytes are read one by one, narrower codes in words, which some cores want aligned."""
+        return self._classes if self._bits == 8 else _WORD * self._row_words
+
+    def _packed(self) -> NDArray[np.uint8]:
+        """Rows one after the other, and what may be read behind the last."""
+        rows = pack_rows(self.conv.codes, self._bits, groups=1)
+        rows = np.pad(rows, ((0, 0), (0, self._row_bytes - rows.shape[1])))
+        return np.pad(rows.reshape(1, -1), ((0, 0), (0, -self._row_bytes % _WORD)))
+
+    def weight_bytes(self, part: IntegerNode) -> int:
+        return self._packed().size if part is self.conv else 0
+
+    def constant_bytes(self, part: IntegerNode) -> int:
+        return sum(array.nbytes for array in part.constants().values()) if part is self.readout else 0
+
+    def features(self, work: Work) -> dict[str, float]:
+        load, timesteps = work.loads[self.conv.name], self.candidate.timesteps
+        channels, height, width = self.candidate.types[self.conv.inputs[0]].shape
+        words = float(-(-channels // 32) * height * width)
+        # Some inputs are left over at the end.
+        chunks = load.awake // self.chunk + 1
+        return {
+            "stages": 1.0,
+            "classes": float(self._classes),
+            "spike words": words,
+            "spike words and steps": words * timesteps,
+            "inputs": load.awake,
+            "inputs and steps": load.awake * timesteps,
+            f"words of {self._bits}-bit rows": load.awake * self._row_words,
+            "chunks": chunks,
+            "chunks of words": chunks * self._row_words,
+            "chunks of classes": chunks * self._classes,
+        }
+
+    def describe(self, c: CModel) -> CLayer:
+        conv, readout = self.conv, self.readout
+        _, inputs, kh, kw = conv.codes.shape
+        comment = (
+            f"{conv.name}: rows [ky {kh}][kx {kw}][input {inputs}], "
+            f"each the {self._bits}-bit codes of {self._classes} classes, lowest bits first"
+        )
+        lanes = f"qps_counts_lanes_{self._bits}"
+        fields: dict[str, Any] = {
+            "input": c.map_fields(conv.inputs[0]),
+            "codes": f"&{c.weights(conv.name, self._packed(), comment)}[0]",
+            "lanes": lanes,
+            "row_bytes": self._row_bytes,
+            "classes": self._classes,
+            "bits": self._bits,
+            "chunk": self.chunk,
+            "multiplier": conv.multiplier,
+            "zero_point": conv.zero_point,
+            "rescale": readout.rescale.c_fields(c, readout.name),
+        }
+        comment = f"{readout.name}: {c.range_comment(readout.name)}; {conv.name}: {c.range_comment(conv.name)}"
+        return CLayer(
+            function="qps_counts_run",
+            symbol=c.struct(readout.name, "layer", "qps_counts_t", fields, comment),
+            arguments=("input", "logits", "scratch"),
+            named=(lanes,),
+        )
