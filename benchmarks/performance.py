@@ -51,12 +51,10 @@ random input spikes; everything the stage does is counted (`python benchmarks/ke
 
 FEWER_BITS = """
 Are fewer bits ever slower? Instructions of a 3x3 convolution from 16 channels on a 6x6 map, T = 4, 15 % of its inputs
-and of its neurons spiking, by the number of its output channels (`python benchmarks/widths.py`). On the cores without
-Helium they are not. Helium (M55) takes 16 channels of 8 bits, 32 of 4 and, two rows in a register, 32 of 2 at a time:
-adding a row costs 5.3 instructions at 4 bits and 4.8 at 2 bits, but the two halves are then put together, some 20
-instructions per list more, which lists of less than 25 events do not make up for. Two blocks of 32 channels share a
-register instead, and then there is nothing to put together: 64 channels are two, 130 four; of 96 one is left over.
-Tests hold the signs of this table (`test_fewer_bits.py`).
+and of its neurons spiking, by the number of its output channels (`python benchmarks/widths.py`). They are not; tests
+hold the signs of this table (`test_fewer_bits.py`). Lists here have 20 events in the mean. Codes of 2 bits come apart
+in two steps more than those of 8, once for each list, so lists of less than about ten events take a few percent longer
+than at 4 bits: the microkernel above at 2 % on an M0, and this layer at `--rate 0.02` (three events) on any core.
 """
 
 FIRST_LAYER = """
@@ -65,8 +63,8 @@ instructions for each of those times a weight. Its currents are computed once fo
 """
 
 READOUT = """
-A readout, linear from a 3x3 map of 64 channels to 10 classes, T = 4: instructions per synaptic operation, by the rate of
-random input spikes. The kernel of counts reads the weights of an input once, however often it spikes.
+A readout, linear from a 3x3 map of 64 channels to 10 classes, T = 4: instructions per synaptic operation, by the rate
+of random input spikes. The kernel of counts reads the weights of an input once, however often it spikes.
 """
 
 

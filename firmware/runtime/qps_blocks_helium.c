@@ -16,7 +16,6 @@ _Static_assert(4U * QPS_GROUP_SUMS == 256U && 2U * QPS_PAIRS == 32U, "steps from
 
 /* All of it in assembly: codes in r0, the first block's; events in r1, end in r2, sums in r3, size in r8, count in r9. */
 #define QPS_LOOP(name) __attribute__((naked)) void name(const qps_blocks_t *blocks __attribute__((unused)))
-#define QPS_STATIC_LOOP(name) __attribute__((naked, used)) static void name(const qps_blocks_t *blocks __attribute__((unused)))
 #define QPS_TAKE_BLOCKS                                                                                                \
     "ldrd r8, r9, [r0, #16]\n\t"                                                                                       \
     "ldm r0, {r0-r3}\n\t"
@@ -210,10 +209,6 @@ QPS_LOOP(qps_halves_8)
           QPS_LEAVE_HALVES);
 }
 
-#define QPS_ADD_SPREAD(part, spare, lanes, sums)                                                                       \
-    "vmovl" part ".u8 " spare ", " lanes "\n\t"                                                                        \
-    "vadd.i16 " sums ", " sums ", " spare "\n\t"
-
 /* 2-bit codes: a register holds rows of two events, and sums q0 to q3 are of its bytes without their lowest 0 to 3 codes. */
 #define QPS_ADD_CRUMBS                                                                                                 \
     "vadd.i8 q0, q0, q5\n\t"                                                                                           \
@@ -233,100 +228,46 @@ QPS_LOOP(qps_halves_8)
     "vldrd.u64 q5, [r0, q6, uxtw #3]\n\t"                                                                              \
     QPS_ADD_CRUMBS                                                                                                     \
     "le lr, 1b\n\t"
-/* The first one to four events, r7, half of which, rounded up, is r10, from r6 on, to sums that were not cleared; r1: behind
- * them. A load leaves 0 in lanes that are not wanted. */
+/* The first one to four events, r6, to sums that were not cleared. A load leaves 0 in lanes that are not wanted. */
 #define QPS_FIRST_PAIRS                                                                                                \
-    "vctp.32 r7\n\t"                                                                                                   \
+    "vctp.32 r6\n\t"                                                                                                   \
     "vpst\n\t"                                                                                                         \
-    "vldrht.u32 q4, [r6]\n\t"                                                                                          \
-    "add r1, r6, r7, lsl #1\n\t"                                                                                       \
-    "vctp.64 r10\n\t"                                                                                                  \
+    "vldrht.u32 q4, [r1]\n\t"                                                                                          \
+    "add r1, r1, r6, lsl #1\n\t"                                                                                       \
+    "adds r5, r6, #1\n\t"                                                                                              \
+    "lsrs r5, r5, #1\n\t"                                                                                              \
+    "vctp.64 r5\n\t"                                                                                                   \
     "vpst\n\t"                                                                                                         \
     "vldrdt.u64 q0, [r0, q4, uxtw #3]\n\t"                                                                             \
     "vshr.u8 q1, q0, #2\n\t"                                                                                           \
     "vshr.u8 q2, q0, #4\n\t"                                                                                           \
     "vshr.u8 q3, q0, #6\n\t"                                                                                           \
     "vrev64.32 q6, q4\n\t"                                                                                             \
-    "lsrs r5, r7, #1\n\t"                                                                                              \
-    "vctp.64 r5\n\t"                                                                                                   \
+    "lsrs r6, r6, #1\n\t"                                                                                              \
+    "vctp.64 r6\n\t"                                                                                                   \
     "vpst\n\t"                                                                                                         \
     "vldrdt.u64 q5, [r0, q6, uxtw #3]\n\t"                                                                             \
     QPS_ADD_CRUMBS
-/* taken: as many of the rounds that are left as lanes have room for; left loses them. */
-#define QPS_TAKE_ROUNDS(taken, left, most)                                                                             \
-    "cmp " left ", #" most "\n\t"                                                                                      \
-    "ite hi\n\t"                                                                                                       \
-    "movhi " taken ", #" most "\n\t"                                                                                   \
-    "movls " taken ", " left "\n\t"                                                                                    \
-    "subs " left ", " left ", " taken "\n\t"
 #define QPS_LOWER_CRUMBS                                                                                               \
     "mvn r5, #3\n\t"                                                                                                   \
     "vmla.u8 q0, q1, r5\n\t"                                                                                           \
     "vmla.u8 q1, q2, r5\n\t"                                                                                           \
     "vmla.u8 q2, q3, r5\n\t"
-/* Sums of 8 bits, of even codes and of odd ones, word by word, first of one row and then of the other: by way of the place of
- * the block's sums to q0. */
-#define QPS_JOIN_PAIRS(registers, place)                                                                               \
-    "vst20.32 {" registers "}, [" place "]\n\t"                                                                        \
-    "vst21.32 {" registers "}, [" place "]\n\t"                                                                        \
-    "vldrw.u32 q0, [" place "]\n\t"                                                                                    \
-    "vldrw.u32 q1, [" place ", #16]\n\t"                                                                               \
+/* Sums of 8 bits, of even codes and of odd ones, word by word, first of one row and then of the other. */
+#define QPS_PART_PAIRS(even, odd, place)                                                                               \
+    "vst20.32 {" even ", " odd "}, [" place "]\n\t"                                                                    \
+    "vst21.32 {" even ", " odd "}, [" place "]\n\t"                                                                    \
+    "vldrw.u32 " even ", [" place "]\n\t"                                                                              \
+    "vldrw.u32 " odd ", [" place ", #16]\n\t"
+/* Of both rows: q0 has the first half of the block, q2 the second, by way of the place of the sums. */
+#define QPS_JOIN_PAIRS                                                                                                 \
+    QPS_PART_PAIRS("q2", "q3", "r3")                                                                                   \
+    "vadd.i8 q2, q2, q3\n\t"                                                                                           \
+    QPS_PART_PAIRS("q0", "q1", "r3")                                                                                   \
     "vadd.i8 q0, q0, q1\n\t"
-#define QPS_STORE_PAIRS(registers, place)                                                                              \
-    QPS_JOIN_PAIRS(registers, place)                                                                                   \
-    "vmovlb.u8 q1, q0\n\t"                                                                                             \
-    "vmovlt.u8 q0, q0\n\t"                                                                                             \
-    "vstrw.u32 q1, [" place "]\n\t"                                                                                    \
-    "vstrw.u32 q0, [" place ", #16]\n\t"
-#define QPS_ADD_STORED(registers, place)                                                                               \
-    "vldrw.u32 q4, [" place "]\n\t"                                                                                    \
-    "vldrw.u32 q5, [" place ", #16]\n\t"                                                                               \
-    QPS_JOIN_PAIRS(registers, place)                                                                                   \
-    QPS_ADD_SPREAD("b", "q1", "q0", "q4")                                                                              \
-    QPS_ADD_SPREAD("t", "q1", "q0", "q5")                                                                              \
-    "vstrw.u32 q4, [" place "]\n\t"                                                                                    \
-    "vstrw.u32 q5, [" place ", #16]\n\t"
-
-/* One block. Both rows of a register together have room for 85 events: 21 rounds. */
-QPS_STATIC_LOOP(qps_single_block_2)
-{
-    __asm("push {r4-r11, lr}\n\t"
-          "vpush {d8-d13}\n\t"
-          QPS_TAKE_BLOCKS
-          "subs r2, r1\n\t"
-          "subs r2, #2\n\t"
-          "ubfx r7, r2, #1, #2\n\t"
-          "adds r7, #1\n\t"
-          "lsrs r2, #3\n\t"
-          QPS_TAKE_ROUNDS("r11", "r2", "20")
-          "add r10, r7, #1\n\t"
-          "lsr r10, r10, #1\n\t"
-          "mov r6, r1\n\t"
-          "mov r4, r2\n\t"
-          "add r12, r3, #32\n\t"
-          QPS_FIRST_PAIRS
-          "wls lr, r11, 2f\n\t"
-          QPS_ADD_PAIRS
-          "2:\n\t"
-          QPS_LOWER_CRUMBS
-          QPS_STORE_PAIRS("q0, q1", "r3")
-          QPS_STORE_PAIRS("q2, q3", "r12")
-          "3:\n\t"
-          "cmp r4, #0\n\t"
-          "beq 4f\n\t"
-          QPS_TAKE_ROUNDS("r5", "r4", "21")
-          "dls lr, r5\n\t"
-          QPS_CLEAR("q0", "q1")
-          QPS_CLEAR("q2", "q3")
-          QPS_ADD_PAIRS
-          QPS_LOWER_CRUMBS
-          QPS_ADD_STORED("q0, q1", "r3")
-          QPS_ADD_STORED("q2, q3", "r12")
-          "b 3b\n"
-          "4:\n\t"
-          "vpop {d8-d13}\n\t"
-          "pop {r4-r11, pc}");
-}
+#define QPS_ADD_SPREAD(part, spare, lanes, sums)                                                                       \
+    "vmovl" part ".u8 " spare ", " lanes "\n\t"                                                                        \
+    "vadd.i16 " sums ", " sums ", " spare "\n\t"
 
 /* Two blocks at a time: of an event, the row of the first block is in one half of a register, that of the second in the other; so none
  * are to be added up in the end. q4: from one to the other, q7: 8 in each lane. */
@@ -342,43 +283,111 @@ QPS_STATIC_LOOP(qps_single_block_2)
 #define QPS_ADD_TWO_ROWS(row)                                                                                          \
     "vldrd.u64 q5, [" row ", q4]\n\t"                                                                                  \
     QPS_ADD_CRUMBS
-/* Sums of one block are at place, those of the other a group on; as QPS_STORE_PAIRS and QPS_ADD_STORED. */
-#define QPS_PART_BLOCKS(registers, place)                                                                              \
-    "vst20.32 {" registers "}, [" place "]\n\t"                                                                        \
-    "vst21.32 {" registers "}, [" place "]\n\t"                                                                        \
-    "vldrw.u32 q0, [" place "]\n\t"                                                                                    \
-    "vldrw.u32 q1, [" place ", #16]\n\t"
-#define QPS_STORE_BLOCKS(registers, place)                                                                             \
-    QPS_PART_BLOCKS(registers, place)                                                                                  \
-    "vmovlb.u8 q5, q0\n\t"                                                                                             \
-    "vmovlt.u8 q0, q0\n\t"                                                                                             \
-    "vmovlb.u8 q6, q1\n\t"                                                                                             \
-    "vmovlt.u8 q1, q1\n\t"                                                                                             \
+/* Sums of one block are at place, those of the other a group on. */
+#define QPS_STORE_BLOCKS(even, odd, place)                                                                             \
+    QPS_PART_PAIRS(even, odd, place)                                                                                   \
+    "vmovlb.u8 q5, " even "\n\t"                                                                                       \
+    "vmovlt.u8 " even ", " even "\n\t"                                                                                 \
+    "vmovlb.u8 q6, " odd "\n\t"                                                                                        \
+    "vmovlt.u8 " odd ", " odd "\n\t"                                                                                   \
     "vstrw.u32 q5, [" place "]\n\t"                                                                                    \
-    "vstrw.u32 q0, [" place ", #16]\n\t"                                                                               \
+    "vstrw.u32 " even ", [" place ", #16]\n\t"                                                                         \
     "vstrw.u32 q6, [" place ", #256]\n\t" /* QPS_GROUP_BYTES */                                                        \
-    "vstrw.u32 q1, [" place ", #256 + 16]\n\t"
-#define QPS_ADD_STORED_BLOCKS(registers, place)                                                                        \
+    "vstrw.u32 " odd ", [" place ", #256 + 16]\n\t"
+#define QPS_ADD_STORED_BLOCKS(even, odd, place)                                                                        \
     "vldrw.u32 q5, [" place "]\n\t"                                                                                    \
     "vldrw.u32 q6, [" place ", #16]\n\t"                                                                               \
-    QPS_PART_BLOCKS(registers, place)                                                                                  \
-    QPS_ADD_SPREAD("b", "q4", "q0", "q5")                                                                              \
-    QPS_ADD_SPREAD("t", "q4", "q0", "q6")                                                                              \
+    QPS_PART_PAIRS(even, odd, place)                                                                                   \
+    QPS_ADD_SPREAD("b", "q4", even, "q5")                                                                              \
+    QPS_ADD_SPREAD("t", "q4", even, "q6")                                                                              \
     "vstrw.u32 q5, [" place "]\n\t"                                                                                    \
     "vstrw.u32 q6, [" place ", #16]\n\t"                                                                               \
     "vldrw.u32 q5, [" place ", #256]\n\t"                                                                              \
     "vldrw.u32 q6, [" place ", #256 + 16]\n\t"                                                                         \
-    QPS_ADD_SPREAD("b", "q4", "q1", "q5")                                                                              \
-    QPS_ADD_SPREAD("t", "q4", "q1", "q6")                                                                              \
+    QPS_ADD_SPREAD("b", "q4", odd, "q5")                                                                               \
+    QPS_ADD_SPREAD("t", "q4", odd, "q6")                                                                               \
     "vstrw.u32 q5, [" place ", #256]\n\t"                                                                              \
     "vstrw.u32 q6, [" place ", #256 + 16]\n\t"
 
-/* As many as there are, but for a last one without another. Lanes have room for 85 events: 21 rounds. */
-QPS_STATIC_LOOP(qps_block_pairs_2)
+#define QPS_ENTER_2                                                                                                    \
+    "push {r4-r11, lr}\n\t"                                                                                            \
+    "vpush {d8-d15}\n\t"
+#define QPS_LEAVE_2                                                                                                    \
+    "vpop {d8-d15}\n\t"                                                                                                \
+    "pop {r4-r11, pc}\n\t"
+
+/* Two blocks at a time as long as there are two, then one. Lanes have room for 85 events: 21 rounds of four. */
+QPS_LOOP(qps_blocks_2)
 {
-    __asm("push {r4-r11, lr}\n\t"
-          "vpush {d8-d15}\n\t"
-          QPS_TAKE_BLOCKS
+    __asm(QPS_ENTER_2
+          "ldm r0, {r0-r3, r8, r9}\n\t"
+          "cmp r9, #1\n\t"
+          "bne 20f\n"
+
+          /* One block. r6: events of the first round, r2: rounds of four that follow. */
+          "10:\n\t"
+          "subs r2, r2, r1\n\t"
+          "subs r2, #2\n\t"
+          "ubfx r6, r2, #1, #2\n\t"
+          "adds r6, #1\n\t"
+          "lsrs r2, r2, #3\n\t"
+          "cmp r2, #20\n\t"
+          "bhi 12f\n"
+          "11:\n\t"
+          QPS_FIRST_PAIRS
+          "wls lr, r2, 2f\n\t"
+          QPS_ADD_PAIRS
+          "2:\n\t"
+          QPS_LOWER_CRUMBS
+          QPS_JOIN_PAIRS
+          "vmovlb.u8 q1, q0\n\t"
+          "vmovlt.u8 q0, q0\n\t"
+          "vmovlb.u8 q3, q2\n\t"
+          "vmovlt.u8 q2, q2\n\t"
+          "vstrw.u32 q1, [r3]\n\t"
+          "vstrw.u32 q0, [r3, #16]\n\t"
+          "vstrw.u32 q3, [r3, #32]\n\t"
+          "vstrw.u32 q2, [r3, #48]\n\t"
+          QPS_LEAVE_2
+
+          /* More than lanes have room for: the above returns here, and r1 is behind what it added up. r4: rounds left. */
+          "12:\n\t"
+          "sub r4, r2, #20\n\t"
+          "movs r2, #20\n\t"
+          "bl 14f\n"
+          "13:\n\t"
+          "cmp r4, #21\n\t"
+          "ite hi\n\t"
+          "movhi r5, #21\n\t"
+          "movls r5, r4\n\t"
+          "dls lr, r5\n\t"
+          "subs r4, r4, r5\n\t"
+          QPS_CLEAR("q0", "q1")
+          QPS_CLEAR("q2", "q3")
+          QPS_ADD_PAIRS
+          QPS_LOWER_CRUMBS
+          "vldrw.u32 q4, [r3]\n\t"
+          "vldrw.u32 q5, [r3, #16]\n\t"
+          QPS_JOIN_PAIRS
+          QPS_ADD_SPREAD("b", "q1", "q0", "q4")
+          QPS_ADD_SPREAD("t", "q1", "q0", "q5")
+          "vstrw.u32 q4, [r3]\n\t"
+          "vstrw.u32 q5, [r3, #16]\n\t"
+          "vldrw.u32 q4, [r3, #32]\n\t"
+          "vldrw.u32 q5, [r3, #48]\n\t"
+          QPS_ADD_SPREAD("b", "q1", "q2", "q4")
+          QPS_ADD_SPREAD("t", "q1", "q2", "q5")
+          "vstrw.u32 q4, [r3, #32]\n\t"
+          "vstrw.u32 q5, [r3, #48]\n\t"
+          "cmp r4, #0\n\t"
+          "bne 13b\n\t"
+          QPS_LEAVE_2
+          "14:\n\t"
+          QPS_ENTER_2
+          "b 11b\n"
+
+          /* Several. */
+          "20:\n\t"
           QPS_ROUNDS
           "cmp r11, #21\n\t"
           "it hi\n\t"
@@ -399,8 +408,8 @@ QPS_STATIC_LOOP(qps_block_pairs_2)
           "le lr, 1b\n\t"
           QPS_LOWER_CRUMBS
           "add r12, r3, #" QPS_HALF_BYTES "\n\t"
-          QPS_STORE_BLOCKS("q0, q1", "r3")
-          QPS_STORE_BLOCKS("q2, q3", "r12")
+          QPS_STORE_BLOCKS("q0", "q1", "r3")
+          QPS_STORE_BLOCKS("q2", "q3", "r12")
           "8:\n\t"
           "subs r4, r10, r7\n\t"
           "beq 9f\n\t"
@@ -419,8 +428,8 @@ QPS_STATIC_LOOP(qps_block_pairs_2)
           "le lr, 1b\n\t"
           QPS_LOWER_CRUMBS
           "add r12, r3, #" QPS_HALF_BYTES "\n\t"
-          QPS_ADD_STORED_BLOCKS("q0, q1", "r3")
-          QPS_ADD_STORED_BLOCKS("q2, q3", "r12")
+          QPS_ADD_STORED_BLOCKS("q0", "q1", "r3")
+          QPS_ADD_STORED_BLOCKS("q2", "q3", "r12")
           QPS_TAKE_OFFSETS
           "b 8b\n"
           "9:\n\t"
@@ -429,29 +438,10 @@ QPS_STATIC_LOOP(qps_block_pairs_2)
           "subs r9, #2\n\t"
           "cmp r9, #1\n\t"
           "bhi 6b\n\t"
-          "vpop {d8-d15}\n\t"
-          "pop {r4-r11, pc}");
-}
-
-QPS_ALONE __attribute__((used)) static void qps_several_blocks_2(const qps_blocks_t *blocks)
-{
-    qps_block_pairs_2(blocks);
-    if ((blocks->count & 1U) != 0U) {
-        const uint32_t done = blocks->count - 1U;
-        qps_blocks_t last = *blocks;
-        last.codes += done * last.size;
-        last.sums = qps_block_sums(2U, done, last.sums);
-        last.count = 1U;
-        qps_single_block_2(&last);
-    }
-}
-
-QPS_LOOP(qps_blocks_2)
-{
-    __asm("ldr r1, [r0, #20]\n\t"
-          "cmp r1, #1\n\t"
-          "beq qps_single_block_2\n\t"
-          "b qps_several_blocks_2");
+          "add r1, r1, r2, lsl #1\n\t"
+          "mov r2, r10\n\t"
+          "beq 10b\n\t"
+          QPS_LEAVE_2);
 }
 
 /* clang-format on */

@@ -2,109 +2,260 @@
 #include "qps_blocks.h"
 
 #if QPS_HELIUM
-#include <arm_mve.h>
 
-#define QPS_LANES 4U
+/* An instruction a line. */
+/* clang-format off */
 
-/* As qps_blocks_helium.c has them: all bytes, the same without their lowest code, without two, without three. Of 8-bit codes halves of
- * a word take the place of bytes, and have two codes. */
-typedef struct {
-    uint32x4_t shifted[4];
-} qps_lanes_t;
+/* All of it in assembly: codes in r1, events in r2, how many in r3, sums in r5. */
+#define QPS_WORDS_LOOP(name) __attribute__((naked)) void name(const qps_blocks_t *words __attribute__((unused)))
+#define QPS_PART_LOOP(name) __attribute__((naked)) static void name(const qps_blocks_t *rest __attribute__((unused)))
+#define QPS_TAKE_WORDS                                                                                                 \
+    "ldm r0, {r1-r3, r5}\n\t"                                                                                          \
+    "subs r3, r3, r2\n\t"                                                                                              \
+    "lsrs r3, r3, #1\n\t"
 
-/* q1: words of the events in q0. */
-#define QPS_LOAD_1 "vldrb.u32 q1, [%[codes], q0]\n\t"
-#define QPS_LOAD_2 "vldrh.u32 q1, [%[codes], q0, uxtw #1]\n\t"
-#define QPS_LOAD_3                                                                                                     \
-    "vmul.i32 q0, q0, %[stride]\n\t"                                                                                   \
-    "vldrb.u32 q1, [%[codes], q0]\n\t"                                                                                 \
-    "vldrb.u32 q2, [%[second], q0]\n\t"                                                                                \
-    "vldrb.u32 q3, [%[third], q0]\n\t"                                                                                 \
-    "vsli.32 q1, q2, #8\n\t"                                                                                           \
-    "vsli.32 q1, q3, #16\n\t"
-#define QPS_LOAD_4 "vldrw.u32 q1, [%[codes], q0, uxtw #2]\n\t"
+/* The word, or the bytes, of four events. */
+#define QPS_LOAD_1(words, events) "vldrb.u32 " words ", [r1, " events "]\n\t"
+#define QPS_LOAD_2(words, events) "vldrh.u32 " words ", [r1, " events ", uxtw #1]\n\t"
+#define QPS_LOAD_4(words, events) "vldrw.u32 " words ", [r1, " events ", uxtw #2]\n\t"
+/* r9: 3; r10, r11: codes of the second and the third byte; q4 is overwritten. */
+#define QPS_TAKE_THIRDS                                                                                                \
+    "movs r4, #3\n\t"                                                                                                  \
+    "mov r9, r4\n\t"                                                                                                   \
+    "add r10, r1, #1\n\t"                                                                                              \
+    "add r11, r1, #2\n\t"
+#define QPS_LOAD_3(words, events)                                                                                      \
+    "vmul.i32 " events ", " events ", r9\n\t"                                                                          \
+    "vldrb.u32 " words ", [r1, " events "]\n\t"                                                                        \
+    "vldrb.u32 q4, [r10, " events "]\n\t"                                                                              \
+    "vsli.32 " words ", q4, #8\n\t"                                                                                    \
+    "vldrb.u32 q4, [r11, " events "]\n\t"                                                                              \
+    "vsli.32 " words ", q4, #16\n\t"
 
+/* So many events, four or eight at a time; the last round has as many lanes as there are left. */
+#define QPS_EACH(count, events, load, add)                                                                             \
+    "dlstp.32 lr, " count "\n"                                                                                         \
+    "1:\n\t"                                                                                                           \
+    "vldrh.u32 " events ", [r2], #8\n\t"                                                                               \
+    load                                                                                                               \
+    add                                                                                                                \
+    "letp lr, 1b\n\t"
+#define QPS_EACH_OF_EIGHT(count, events, load, add)                                                                    \
+    "dlstp.16 lr, " count "\n"                                                                                         \
+    "1:\n\t"                                                                                                           \
+    "vldrh.u16 " events ", [r2], #16\n\t"                                                                              \
+    load                                                                                                               \
+    add                                                                                                                \
+    "letp lr, 1b\n\t"
+
+/* Bytes of all lanes: those of even places, and of odd ones, each pair of them in a register. */
+#define QPS_ACROSS(lanes, even, odd, spare0, spare1, add)                                                              \
+    "vmovlb.u8 " spare0 ", " lanes "\n\t"                                                                              \
+    "vmovlt.u8 " spare1 ", " lanes "\n\t"                                                                              \
+    add ".u32 " even ", " spare0 "\n\t"                                                                                \
+    add ".u32 " odd ", " spare1 "\n\t"
+
+/* 2 bits: as qps_blocks_helium.c has them, q0 to q3 are sums of bytes without their lowest 0 to 3 codes. Then r0, r2, r8 and r10 have
+ * codes 0 to 3 of even bytes, and r4, r6, r12 and lr those of odd ones. */
+#define QPS_CRUMBS_ROOM "340"
+_Static_assert(4U * QPS_NIBBLE_ROWS * QPS_CRUMB_ROWS == 340U, "events that lanes of words have room for");
+#define QPS_SUM_2(each, across, store, others)                                                                         \
+    "push {r4-r10, lr}\n\t"                                                                                            \
+    "vpush {d8-d11}\n\t"                                                                                               \
+    QPS_TAKE_WORDS                                                                                                     \
+    "cmp r3, #" QPS_CRUMBS_ROOM "\n\t"                                                                                 \
+    "bhi 2f\n\t"                                                                                                       \
+    "vmov.i32 q0, #0\n\t"                                                                                              \
+    "vmov.i32 q1, #0\n\t"                                                                                              \
+    "vmov.i32 q2, #0\n\t"                                                                                              \
+    "vmov.i32 q3, #0\n\t"                                                                                              \
+    each                                                                                                               \
+    "mvn r7, #3\n\t"                                                                                                   \
+    "vmla.u8 q0, q1, r7\n\t"                                                                                           \
+    "vmla.u8 q1, q2, r7\n\t"                                                                                           \
+    "vmla.u8 q2, q3, r7\n\t"                                                                                           \
+    across                                                                                                             \
+    store                                                                                                              \
+    "vpop {d8-d11}\n\t"                                                                                                \
+    "pop {r4-r10, pc}\n"                                                                                               \
+    "2:\n\t"                                                                                                           \
+    "vpop {d8-d11}\n\t"                                                                                                \
+    "pop {r4-r10, lr}\n\t"                                                                                             \
+    "b " others
 #define QPS_ADD_2                                                                                                      \
-    "vadd.i8 %q[all], %q[all], q1\n\t"                                                                                 \
-    "vshr.u8 q2, q1, #2\n\t"                                                                                           \
-    "vadd.i8 %q[once], %q[once], q2\n\t"                                                                               \
-    "vshr.u8 q2, q1, #4\n\t"                                                                                           \
-    "vadd.i8 %q[twice], %q[twice], q2\n\t"                                                                             \
-    "vshr.u8 q2, q1, #6\n\t"                                                                                           \
-    "vadd.i8 %q[thrice], %q[thrice], q2\n\t"
+    "vadd.i8 q0, q0, q5\n\t"                                                                                           \
+    "vshr.u8 q4, q5, #2\n\t"                                                                                           \
+    "vadd.i8 q1, q1, q4\n\t"                                                                                           \
+    "vshr.u8 q4, q5, #4\n\t"                                                                                           \
+    "vadd.i8 q2, q2, q4\n\t"                                                                                           \
+    "vshr.u8 q5, q5, #6\n\t"                                                                                           \
+    "vadd.i8 q3, q3, q5\n\t"
+#define QPS_ACROSS_2                                                                                                   \
+    QPS_ACROSS("q0", "r0", "r4", "q4", "q5", "vaddv")                                                                  \
+    QPS_ACROSS("q1", "r2", "r6", "q4", "q5", "vaddv")                                                                  \
+    QPS_ACROSS("q2", "r8", "r12", "q4", "q5", "vaddv")                                                                 \
+    QPS_ACROSS("q3", "r10", "lr", "q4", "q5", "vaddv")
+#define QPS_STORE_2 "stm r5, {r0, r2, r4, r6, r8, r10, r12, lr}\n\t"
+/* Of two bytes: q4 and q5 pick the first and the second. */
+#define QPS_ACROSS_TWO(lanes, first, second)                                                                           \
+    "vmladav.u8 " first ", " lanes ", q4\n\t"                                                                          \
+    "vmladav.u8 " second ", " lanes ", q5\n\t"
+#define QPS_ACROSS_TWO_BYTES_2                                                                                         \
+    "vmov.i16 q4, #1\n\t"                                                                                              \
+    "vmov.i16 q5, #256\n\t"                                                                                            \
+    QPS_ACROSS_TWO("q0", "r0", "r4")                                                                                   \
+    QPS_ACROSS_TWO("q1", "r2", "r6")                                                                                   \
+    QPS_ACROSS_TWO("q2", "r8", "r12")                                                                                  \
+    QPS_ACROSS_TWO("q3", "r10", "lr")
+#define QPS_STORE_TWO_BYTES_2                                                                                          \
+    "orr r0, r0, r2, lsl #16\n\t"                                                                                      \
+    "orr r2, r8, r10, lsl #16\n\t"                                                                                     \
+    "orr r4, r4, r6, lsl #16\n\t"                                                                                      \
+    "orr r6, r12, lr, lsl #16\n\t"                                                                                     \
+    "stm r5, {r0, r2, r4, r6}\n\t"
+
+/* 4 bits, in parts of as many events as lanes have room for: r0 and r6 have the lower and the upper code of even bytes, r4 and r8 those of
+ * odd ones. */
+#define QPS_NIBBLES_ROOM "68"
+_Static_assert(4U * QPS_NIBBLE_ROWS == 68U, "events that lanes have room for");
+#define QPS_SUM_4(take, load, store)                                                                                   \
+    "push {r4-r11, lr}\n\t"                                                                                            \
+    "vpush {d8-d9}\n\t"                                                                                                \
+    QPS_TAKE_WORDS                                                                                                     \
+    take                                                                                                               \
+    "movs r0, #0\n\t"                                                                                                  \
+    "movs r4, #0\n\t"                                                                                                  \
+    "movs r6, #0\n\t"                                                                                                  \
+    "mov r8, r0\n"                                                                                                     \
+    "2:\n\t"                                                                                                           \
+    "mov r7, r3\n\t"                                                                                                   \
+    "cmp r3, #" QPS_NIBBLES_ROOM "\n\t"                                                                                \
+    "it hi\n\t"                                                                                                        \
+    "movhi r7, #" QPS_NIBBLES_ROOM "\n\t"                                                                              \
+    "vmov.i32 q0, #0\n\t"                                                                                              \
+    "vmov.i32 q1, #0\n\t"                                                                                              \
+    QPS_EACH("r7", "q2", load("q3", "q2"), QPS_ADD_4)                                                                  \
+    "mvn r12, #15\n\t"                                                                                                 \
+    "vmla.u8 q0, q1, r12\n\t"                                                                                          \
+    QPS_ACROSS("q0", "r0", "r4", "q2", "q3", "vaddva")                                                                 \
+    QPS_ACROSS("q1", "r6", "r8", "q2", "q3", "vaddva")                                                                 \
+    "subs r3, r3, r7\n\t"                                                                                              \
+    "bne 2b\n\t"                                                                                                       \
+    store                                                                                                              \
+    "vpop {d8-d9}\n\t"                                                                                                 \
+    "pop {r4-r11, pc}"
 #define QPS_ADD_4                                                                                                      \
-    "vadd.i8 %q[all], %q[all], q1\n\t"                                                                                 \
-    "vshr.u8 q1, q1, #4\n\t"                                                                                           \
-    "vadd.i8 %q[once], %q[once], q1\n\t"
+    "vadd.i8 q0, q0, q3\n\t"                                                                                           \
+    "vshr.u8 q3, q3, #4\n\t"                                                                                           \
+    "vadd.i8 q1, q1, q3\n\t"
+#define QPS_STORE_4 "stm r5, {r0, r4, r6, r8}\n\t"
+#define QPS_STORE_BYTES_4                                                                                              \
+    "pkhtb r7, r6, r0, asr #16\n\t"                                                                                    \
+    "pkhbt r0, r0, r6, lsl #16\n\t"                                                                                    \
+    "pkhbt r4, r4, r8, lsl #16\n\t"                                                                                    \
+    "stm r5, {r0, r4, r7}\n\t"
+
+/* 8 bits, halves of words for which 16 bits are enough: r0 has codes 0 and 2, r4 codes 1 and 3. */
+#define QPS_SUM_8(take, load, store)                                                                                   \
+    "push {r4-r11, lr}\n\t"                                                                                            \
+    "vpush {d8-d9}\n\t"                                                                                                \
+    QPS_TAKE_WORDS                                                                                                     \
+    take                                                                                                               \
+    "vmov.i32 q0, #0\n\t"                                                                                              \
+    "vmov.i32 q1, #0\n\t"                                                                                              \
+    QPS_EACH("r3", "q2", load("q3", "q2"), QPS_ADD_8)                                                                  \
+    "mvn r7, #255\n\t"                                                                                                 \
+    "vmla.u16 q0, q1, r7\n\t"                                                                                          \
+    "vaddv.u32 r0, q0\n\t"                                                                                             \
+    "vaddv.u32 r4, q1\n\t"                                                                                             \
+    store                                                                                                              \
+    "vpop {d8-d9}\n\t"                                                                                                 \
+    "pop {r4-r11, pc}"
 #define QPS_ADD_8                                                                                                      \
-    "vadd.i16 %q[all], %q[all], q1\n\t"                                                                                \
-    "vshr.u16 q1, q1, #8\n\t"                                                                                          \
-    "vadd.i16 %q[once], %q[once], q1\n\t"
+    "vadd.i16 q0, q0, q3\n\t"                                                                                          \
+    "vshr.u16 q3, q3, #8\n\t"                                                                                          \
+    "vadd.i16 q1, q1, q3\n\t"
+#define QPS_STORE_8 "strd r0, r4, [r5]\n\t"
+#define QPS_STORE_BYTES_8                                                                                              \
+    "pkhbt r2, r0, r4, lsl #16\n\t"                                                                                    \
+    "lsrs r0, r0, #16\n\t"                                                                                             \
+    "strd r2, r0, [r5]\n\t"
 
-/* The last round has as many lanes as there are events left. */
-#define QPS_SUM(LOAD, ADD)                                                                                             \
-    __asm volatile(                                                                                                    \
-        "dlstp.32 lr, %[count]\n"                                                                                      \
-        "1:\n\t"                                                                                                       \
-        "vldrh.u32 q0, [%[events]], #8\n\t" LOAD ADD "letp lr, 1b"                                                     \
-        : [events] "+&l"(events), [all] "+&w"(sum.shifted[0]), [once] "+&w"(sum.shifted[1]),                           \
-          [twice] "+&w"(sum.shifted[2]), [thrice] "+&w"(sum.shifted[3])                                                \
-        : [codes] "r"(codes), [second] "r"(codes + 1), [third] "r"(codes + 2), [stride] "r"(bytes), [count] "r"(count) \
-        : "q0", "q1", "q2", "q3", "lr", "memory")
-#define QPS_SUM_LANES(ADD)                                                                                             \
-    static inline qps_lanes_t qps_sum_lanes##ADD(const uint8_t *codes, uint32_t bytes, const uint16_t *events,         \
-                                                 uint32_t count)                                                       \
-    {                                                                                                                  \
-        const uint32x4_t none = vdupq_n_u32(0U);                                                                       \
-        qps_lanes_t sum = {{none, none, none, none}};                                                                  \
-        if (bytes == 1U) {                                                                                             \
-            QPS_SUM(QPS_LOAD_1, QPS_ADD##ADD);                                                                         \
-        } else if (bytes == 2U) {                                                                                      \
-            QPS_SUM(QPS_LOAD_2, QPS_ADD##ADD);                                                                         \
-        } else if (bytes == 3U) {                                                                                      \
-            QPS_SUM(QPS_LOAD_3, QPS_ADD##ADD);                                                                         \
-        } else {                                                                                                       \
-            QPS_SUM(QPS_LOAD_4, QPS_ADD##ADD);                                                                         \
-        }                                                                                                              \
-        return sum;                                                                                                    \
+QPS_WORDS_LOOP(qps_words_2)
+{
+    __asm(QPS_SUM_2(QPS_EACH("r3", "q4", QPS_LOAD_4("q5", "q4"), QPS_ADD_2), QPS_ACROSS_2, QPS_STORE_2, "qps_many_words_2"));
+}
+
+QPS_WORDS_LOOP(qps_words_4)
+{
+    __asm(QPS_SUM_4("", QPS_LOAD_4, QPS_STORE_4));
+}
+
+QPS_WORDS_LOOP(qps_words_8)
+{
+    __asm(QPS_SUM_8("", QPS_LOAD_4, QPS_STORE_8));
+}
+
+QPS_PART_LOOP(qps_two_bytes_2)
+{
+    __asm(QPS_SUM_2(QPS_EACH_OF_EIGHT("r3", "q4", "vldrh.u16 q5, [r1, q4, uxtw #1]\n\t", QPS_ADD_2), QPS_ACROSS_TWO_BYTES_2,
+                    QPS_STORE_TWO_BYTES_2, "qps_many_two_bytes_2"));
+}
+
+QPS_PART_LOOP(qps_two_bytes_4)
+{
+    __asm(QPS_SUM_4("", QPS_LOAD_2, QPS_STORE_BYTES_4));
+}
+
+QPS_PART_LOOP(qps_three_bytes_4)
+{
+    __asm(QPS_SUM_4(QPS_TAKE_THIRDS, QPS_LOAD_3, QPS_STORE_BYTES_4));
+}
+
+QPS_PART_LOOP(qps_byte_8)
+{
+    __asm(QPS_SUM_8("", QPS_LOAD_1, QPS_STORE_BYTES_8));
+}
+
+QPS_PART_LOOP(qps_two_bytes_8)
+{
+    __asm(QPS_SUM_8("", QPS_LOAD_2, QPS_STORE_BYTES_8));
+}
+
+QPS_PART_LOOP(qps_three_bytes_8)
+{
+    __asm(QPS_SUM_8(QPS_TAKE_THIRDS, QPS_LOAD_3, QPS_STORE_BYTES_8));
+}
+
+/* clang-format on */
+
+/* Events beyond what lanes have room for, in parts. */
+static inline void qps_sum_parts(void (*sum)(const qps_blocks_t *), const qps_blocks_t *whole, uint32_t count)
+{
+    const uint32_t most = 4U * QPS_NIBBLE_ROWS * QPS_CRUMB_ROWS;
+    uint32_t sums[8];
+    qps_blocks_t part = *whole;
+    part.sums = sums;
+    qps_clear_words(whole->sums, count);
+    while (part.events != whole->end) {
+        const uint32_t left = (uint32_t)(whole->end - part.events);
+        part.end = part.events + (left < most ? left : most);
+        sum(&part);
+        for (uint32_t k = 0U; k < count; k++) {
+            whole->sums[k] += sums[k];
+        }
+        part.events = part.end;
     }
-QPS_SUM_LANES(_2)
-QPS_SUM_LANES(_4)
-QPS_SUM_LANES(_8)
-
-/* Sums of the four bytes of a word, or of one code of each. */
-typedef struct {
-    uint32_t even, odd; /* bytes 0 and 2, 1 and 3 */
-} qps_byte_sums_t;
-
-static inline void qps_add_lanes(uint32x4_t lanes, qps_byte_sums_t *sums)
-{
-    const uint8x16_t bytes = vreinterpretq_u8_u32(lanes);
-    sums->even = vaddvaq_u32(sums->even, vreinterpretq_u32_u16(vmovlbq_u8(bytes)));
-    sums->odd = vaddvaq_u32(sums->odd, vreinterpretq_u32_u16(vmovltq_u8(bytes)));
 }
 
-/* Byte by byte lanes - other * 2^bits. */
-static inline uint32x4_t qps_without(uint32x4_t lanes, uint32x4_t other, uint32_t bits)
+QPS_ALONE __attribute__((used)) static void qps_many_words_2(const qps_blocks_t *words)
 {
-    const int8x16_t bytes = vreinterpretq_s8_u32(lanes);
-    return vreinterpretq_u32_s8(vmlaq_n_s8(bytes, vreinterpretq_s8_u32(other), (int8_t)(0 - (1 << bits))));
+    qps_sum_parts(qps_words_2, words, 8U);
 }
 
-/* Two codes of each byte to sums: of a word, spacing apart, or byte by byte. */
-static inline void qps_place_word(uint32_t spacing, qps_byte_sums_t lower, qps_byte_sums_t upper, uint32_t *sums)
+QPS_ALONE __attribute__((used)) static void qps_many_two_bytes_2(const qps_blocks_t *rest)
 {
-    sums[0] = lower.even;
-    sums[spacing] = lower.odd;
-    sums[2U * spacing] = upper.even;
-    sums[3U * spacing] = upper.odd;
-}
-
-static inline void qps_place_rest(qps_byte_sums_t lower, qps_byte_sums_t upper, uint32_t *sums)
-{
-    sums[0] = (lower.even & 0xFFFFU) | upper.even << 16;
-    sums[1] = (lower.odd & 0xFFFFU) | upper.odd << 16;
-    sums[2] = lower.even >> 16 | (upper.even & 0xFFFF0000U);
+    qps_sum_parts(qps_two_bytes_2, rest, 4U);
 }
 
 /* A last byte of 4-bit codes: eight events at a time. */
@@ -128,110 +279,40 @@ QPS_ALONE static void qps_sum_byte_4(const qps_blocks_t *rest)
     rest->sums[0] = (all - (upper << 4)) | upper << 16;
 }
 
-/* The same of 2-bit codes: of a byte, or of either one of two. */
-#define QPS_SUM_BYTE_2(name, LOAD)                                                                                     \
-    QPS_ALONE static void name(const qps_blocks_t *rest, uint32_t *sums)                                               \
-    {                                                                                                                  \
-        const uint16_t *events = rest->events;                                                                         \
-        const uint32_t count = (uint32_t)(rest->end - events);                                                         \
-        uint32_t all = 0U, once = 0U, twice = 0U, thrice = 0U;                                                         \
-        __asm volatile("dlstp.16 lr, %[count]\n"                                                                       \
-                       "1:\n\t"                                                                                        \
-                       "vldrh.u16 q0, [%[events]], #16\n\t" LOAD "vaddva.u16 %[all], q1\n\t"                           \
-                       "vshr.u16 q1, q1, #2\n\t"                                                                       \
-                       "vaddva.u16 %[once], q1\n\t"                                                                    \
-                       "vshr.u16 q1, q1, #2\n\t"                                                                       \
-                       "vaddva.u16 %[twice], q1\n\t"                                                                   \
-                       "vshr.u16 q1, q1, #2\n\t"                                                                       \
-                       "vaddva.u16 %[thrice], q1\n\t"                                                                  \
-                       "letp lr, 1b"                                                                                   \
-                       : [events] "+&r"(events), [all] "+&Te"(all), [once] "+&Te"(once), [twice] "+&Te"(twice),        \
-                         [thrice] "+&Te"(thrice)                                                                       \
-                       : [codes] "r"(rest->codes), [count] "r"(count)                                                  \
-                       : "q0", "q1", "lr", "memory");                                                                  \
-        sums[0] = (all - (once << 2)) | (once - (twice << 2)) << 16;                                                   \
-        sums[1] = (twice - (thrice << 2)) | thrice << 16;                                                              \
-    }
-QPS_SUM_BYTE_2(qps_sum_byte_2, "vldrb.u16 q1, [%[codes], q0]\n\t")
-QPS_SUM_BYTE_2(qps_sum_lower_byte_2, "vldrh.u16 q1, [%[codes], q0, uxtw #1]\n\tvmovlb.u8 q1, q1\n\t")
-QPS_SUM_BYTE_2(qps_sum_upper_byte_2, "vldrh.u16 q1, [%[codes], q0, uxtw #1]\n\tvmovlt.u8 q1, q1\n\t")
-
-void qps_words_2(const qps_blocks_t *words)
+/* The same of 2-bit codes. */
+QPS_ALONE static void qps_sum_byte_2(const qps_blocks_t *rest)
 {
-    const uint16_t *events = words->events;
-    uint32_t count = (uint32_t)(words->end - events);
-    qps_byte_sums_t codes[4] = {{0U, 0U}, {0U, 0U}, {0U, 0U}, {0U, 0U}};
-    const uint32_t most = QPS_LANES * QPS_NIBBLE_ROWS * QPS_CRUMB_ROWS;
-    while (count > 0U) {
-        const uint32_t chunk = count < most ? count : most;
-        const qps_lanes_t lanes = qps_sum_lanes_2(words->codes, 4U, events, chunk);
-        qps_add_lanes(qps_without(lanes.shifted[0], lanes.shifted[1], 2U), &codes[0]);
-        qps_add_lanes(qps_without(lanes.shifted[1], lanes.shifted[2], 2U), &codes[1]);
-        qps_add_lanes(qps_without(lanes.shifted[2], lanes.shifted[3], 2U), &codes[2]);
-        qps_add_lanes(lanes.shifted[3], &codes[3]);
-        events += chunk;
-        count -= chunk;
-    }
-    qps_place_word(2U, codes[0], codes[2], words->sums);
-    qps_place_word(2U, codes[1], codes[3], words->sums + 1);
-}
-
-QPS_ALONE static void qps_sum_lanes_of_4(const qps_blocks_t *words, uint32_t bytes)
-{
-    const uint16_t *events = words->events;
-    uint32_t count = (uint32_t)(words->end - events);
-    qps_byte_sums_t lower = {0U, 0U}, upper = {0U, 0U};
-    while (count > 0U) {
-        const uint32_t most = QPS_LANES * QPS_NIBBLE_ROWS;
-        const uint32_t chunk = count < most ? count : most;
-        const qps_lanes_t lanes = qps_sum_lanes_4(words->codes, bytes, events, chunk);
-        qps_add_lanes(qps_without(lanes.shifted[0], lanes.shifted[1], 4U), &lower);
-        qps_add_lanes(lanes.shifted[1], &upper);
-        events += chunk;
-        count -= chunk;
-    }
-    if (bytes == 4U) {
-        qps_place_word(1U, lower, upper, words->sums);
-    } else {
-        qps_place_rest(lower, upper, words->sums);
-    }
-}
-
-QPS_ALONE static void qps_sum_lanes_of_8(const qps_blocks_t *words, uint32_t bytes)
-{
-    const uint32_t count = (uint32_t)(words->end - words->events);
-    const qps_lanes_t lanes = qps_sum_lanes_8(words->codes, bytes, words->events, count);
-    const int16x8_t all = vreinterpretq_s16_u32(lanes.shifted[0]), once = vreinterpretq_s16_u32(lanes.shifted[1]);
-    const uint32_t even = vaddvq_u32(vreinterpretq_u32_s16(vmlaq_n_s16(all, once, -256)));
-    const uint32_t odd = vaddvq_u32(lanes.shifted[1]);
-    if (bytes == 4U) {
-        words->sums[0] = even;
-        words->sums[1] = odd;
-    } else {
-        words->sums[0] = (even & 0xFFFFU) | odd << 16;
-        words->sums[1] = even >> 16;
-    }
-}
-
-void qps_words_4(const qps_blocks_t *words)
-{
-    qps_sum_lanes_of_4(words, 4U);
-}
-
-void qps_words_8(const qps_blocks_t *words)
-{
-    qps_sum_lanes_of_8(words, 4U);
+    const uint16_t *events = rest->events;
+    const uint32_t count = (uint32_t)(rest->end - events);
+    uint32_t all = 0U, once = 0U, twice = 0U, thrice = 0U;
+    __asm volatile(
+        "dlstp.16 lr, %[count]\n"
+        "1:\n\t"
+        "vldrh.u16 q0, [%[events]], #16\n\t"
+        "vldrb.u16 q1, [%[codes], q0]\n\t"
+        "vaddva.u16 %[all], q1\n\t"
+        "vshr.u16 q1, q1, #2\n\t"
+        "vaddva.u16 %[once], q1\n\t"
+        "vshr.u16 q1, q1, #2\n\t"
+        "vaddva.u16 %[twice], q1\n\t"
+        "vshr.u16 q1, q1, #2\n\t"
+        "vaddva.u16 %[thrice], q1\n\t"
+        "letp lr, 1b"
+        : [events] "+&r"(events), [all] "+&Te"(all), [once] "+&Te"(once), [twice] "+&Te"(twice), [thrice] "+&Te"(thrice)
+        : [codes] "r"(rest->codes), [count] "r"(count)
+        : "q0", "q1", "lr", "memory");
+    rest->sums[0] = (all - (once << 2)) | (once - (twice << 2)) << 16;
+    rest->sums[1] = (twice - (thrice << 2)) | thrice << 16;
 }
 
 void qps_rest_2(const qps_blocks_t *rest, uint32_t bits)
 {
     if (bits == 4U) {
         qps_sum_byte_4(rest);
-    } else if (rest->size == 1U) {
-        qps_sum_byte_2(rest, rest->sums);
+    } else if (rest->size == 2U) {
+        qps_two_bytes_2(rest);
     } else {
-        qps_sum_lower_byte_2(rest, rest->sums);
-        qps_sum_upper_byte_2(rest, rest->sums + 2);
+        qps_sum_byte_2(rest);
     }
 }
 
@@ -240,14 +321,22 @@ void qps_rest_4(const qps_blocks_t *rest, uint32_t bits)
     (void)bits;
     if (rest->size == 1U) {
         qps_sum_byte_4(rest);
+    } else if (rest->size == 2U) {
+        qps_two_bytes_4(rest);
     } else {
-        qps_sum_lanes_of_4(rest, rest->size);
+        qps_three_bytes_4(rest);
     }
 }
 
 void qps_rest_8(const qps_blocks_t *rest, uint32_t bits)
 {
     (void)bits;
-    qps_sum_lanes_of_8(rest, rest->size);
+    if (rest->size == 1U) {
+        qps_byte_8(rest);
+    } else if (rest->size == 2U) {
+        qps_two_bytes_8(rest);
+    } else {
+        qps_three_bytes_8(rest);
+    }
 }
 #endif

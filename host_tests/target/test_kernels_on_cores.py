@@ -217,8 +217,13 @@ MUTANTS = {
     "the same block again": (M55, "additions", "qps_blocks_helium.c", '"add r0, r8', '"add r0, #0'),
     "more rows than lanes have room for": (
         *(M55, "rests", "qps_blocks_helium.c"),
-        *('QPS_TAKE_ROUNDS("r5", "r4", "21")', 'QPS_TAKE_ROUNDS("r5", "r4", "22")'),
+        *('"movhi r5, #21', '"movhi r5, #22'),
     ),
+    "more rows at first than lanes have room for": (
+        *(M55, "rests", "qps_blocks_helium.c"),
+        *('"cmp r2, #20', '"cmp r2, #21'),
+    ),
+    "last of three blocks left out": (M55, "last bytes", "qps_blocks_helium.c", '"beq 10b', '"nop'),
     "the same two rows twice": (
         *(M55, "rests", "qps_blocks_helium.c"),
         *('"vldrd.u64 q5, [r0, q6, uxtw #3]', '"vldrd.u64 q5, [r0, q4, uxtw #3]'),
@@ -238,10 +243,22 @@ MUTANTS = {
     ),
     "odd bytes left in the even ones": (M55, "additions", "qps_blocks_helium.c", "mvn r4, #255", "mvn r4, #127"),
     "upper codes left in the lower ones": (M55, "additions", "qps_blocks_helium.c", "mvn lr, #15", "mvn lr, #31"),
-    "third byte in the second's place": (M55, "rests", "qps_words_helium.c", "q1, q3, #16", "q1, q3, #8"),
-    "more words than lanes have room for": (
+    "third byte in the second's place": (M55, "rests", "qps_words_helium.c", '", q4, #16', '", q4, #8'),
+    "second of two bytes twice": (
+        *(M55, "rests", "qps_words_helium.c"),
+        *('" first ", " lanes ", q4', '" first ", " lanes ", q5'),
+    ),
+    "more words of 4 bits than lanes have room for": (
+        *(M55, "words", "qps_words_helium.c"),
+        *('QPS_NIBBLES_ROOM "68"', 'QPS_NIBBLES_ROOM "76"'),
+    ),
+    "more words of 2 bits than lanes have room for": (
         *(M55, "columns", "qps_words_helium.c"),
-        *("#define QPS_LANES 4U", "#define QPS_LANES 5U"),
+        *('QPS_CRUMBS_ROOM "340"', 'QPS_CRUMBS_ROOM "400"'),
+    ),
+    "only the last part of a list of words": (
+        *(M55, "columns", "qps_words_helium.c"),
+        *("whole->sums[k] += sums[k];", "whole->sums[k] = sums[k];"),
     ),
     "upper codes of a pair halved": (
         M55,
