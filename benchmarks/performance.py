@@ -52,9 +52,9 @@ random input spikes; everything the stage does is counted (`python benchmarks/ke
 FEWER_BITS = """
 Are fewer bits ever slower? Instructions of a 3x3 convolution from 16 channels on a 6x6 map, T = 4, 15 % of its inputs
 and of its neurons spiking, by the number of its output channels (`python benchmarks/widths.py`). They are not; tests
-hold the signs of this table (`test_fewer_bits.py`). Lists here have 20 events in the mean. Codes of 2 bits come apart
-in two steps more than those of 8, once for each list, so lists of less than about ten events take a few percent longer
-than at 4 bits: the microkernel above at 2 % on an M0, and this layer at `--rate 0.02` (three events) on any core.
+hold the signs of this table and of the one above (`test_fewer_bits.py`). Lists here have 20 events in the mean. Codes
+of 2 bits come apart in two steps more than those of 8, once for each list, so lists of less than about ten events take
+up to a tenth longer than at 4 bits: this layer at `--rate 0.02`, three events, on any core.
 """
 
 FIRST_LAYER = """

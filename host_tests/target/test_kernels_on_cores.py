@@ -169,32 +169,32 @@ MUTANTS = {
     ),
     "upper code by one bit less": (THUMB1, "bytes", "qps_image.c", '"lsrs r7, r7, #24', '"lsrs r7, r7, #25'),
     "one row more than lanes have room for": (
-        *(THUMB1, "additions", "qps_blocks_narrow.c"),
+        *(THUMB1, "additions", "qps_narrow.h"),
         *('"adds r4, #2 * " events', '"adds r4, #2 + 2 * " events'),
     ),
     "one of the last rows left out": (
-        *(THUMB1, "additions", "qps_blocks_narrow.c"),
-        *('QPS_INTO_CRUMBS("13")', 'QPS_INTO_CRUMBS("26")'),
+        *(THUMB1, "additions", "qps_crumbs_narrow.c"),
+        *('QPS_CLEAR_CRUMBS, "8", "13"', 'QPS_CLEAR_CRUMBS, "8", "26"'),
     ),
     "one of a word's last rows left out": (
-        *(THUMB1, "columns", "qps_blocks_narrow.c"),
-        *('QPS_INTO_CRUMBS("7")', 'QPS_INTO_CRUMBS("14")'),
+        *(THUMB1, "columns", "qps_crumbs_narrow.c"),
+        *('QPS_CLEAR_CRUMB, "4", "7"', 'QPS_CLEAR_CRUMB, "4", "14"'),
     ),
-    "one byte of two": (THUMB1, "rests", "qps_blocks_narrow.c", '"ldrh r2, [r0, r3]', '"ldrb r2, [r0, r3]'),
+    "one byte of two": (THUMB1, "rests", "qps_crumbs_narrow.c", '"ldrh r2, [r0, r3]', '"ldrb r2, [r0, r3]'),
     "rows of a half twice as long": (
         *(THUMB1, "columns", "qps_blocks_narrow.c"),
         *('"lsls r6, r6, #3', '"lsls r6, r6, #4'),
     ),
     "first word of a half twice": (
-        *(THUMB1, "additions", "qps_blocks_narrow.c"),
+        *(THUMB1, "additions", "qps_narrow.h"),
         *('"adds r5, r7\\n', '"movs r5, r7\\n'),
     ),
     "sums of a part never begin": (
-        *(THUMB1, "additions", "qps_blocks_narrow.c"),
+        *(THUMB1, "additions", "qps_narrow.h"),
         *('"cmp r4, #0', '"cmp r4, r4'),
     ),
     "first of two rows twice": (THUMB1, "additions", "qps_blocks_narrow.c", '"ldrh r6, [r1, #2]', '"ldrh r6, [r1, #0]'),
-    "sums of a block never begin": (THUMB1, "additions", "qps_blocks_narrow.c", '"cmp r3, #0', '"cmp r3, r3'),
+    "sums of a block never begin": (THUMB1, "additions", "qps_narrow.h", '"cmp r3, #0', '"cmp r3, r3'),
     "second group of bytes in the first": (
         *(THUMB1, "additions", "qps_blocks_narrow.c"),
         *('"movs r5, #192', '"movs r5, #0'),
