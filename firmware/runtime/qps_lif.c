@@ -110,7 +110,7 @@ QPS_ALONE static void qps_lif_four(const qps_lif_group_t *group)
     const uint32_t low = QPS_PAIRS - group->pairs;
     qps_lif_store(group, word0 >> low, word1 >> low, word2 >> low, word3 >> low);
 }
-#else
+#elif !QPS_NARROW_BLOCKS
 /* All four steps of a group, nothing carried: what most layers do. */
 static inline void qps_lif_four_lanes(const qps_lif_group_t *group, int narrow)
 {

@@ -98,4 +98,9 @@ static inline void qps_lif_next(qps_lif_group_t *group)
 void qps_lif_four_steps(qps_lif_group_t *group, int packed);
 #endif
 
+#if QPS_NARROW_BLOCKS
+/* One group, likewise. */
+void qps_lif_four(const qps_lif_group_t *group);
+#endif
+
 #endif

@@ -199,6 +199,22 @@ MUTANTS = {
         *(THUMB1, "additions", "qps_blocks_narrow.c"),
         *('"movs r5, #192', '"movs r5, #0'),
     ),
+    "upper sums for the lower neurons": (
+        THUMB1,
+        "both ways",
+        "qps_lif_narrow.c",
+        '"ldrh r3, [r1]',
+        '"ldrh r3, [r1, #2]',
+    ),
+    "costs of the step before": (
+        THUMB1,
+        "both ways",
+        "qps_lif_narrow.c",
+        '"ldr r3, [r0, #24 + 4',
+        '"ldr r3, [r0, #20 + 4',
+    ),
+    "constants of 32 bits as of 16": (THUMB1, "both ways", "qps_lif_narrow.c", '"adds r3, #16', '"adds r3, #8'),
+    "spikes of all neurons as the first's": (THUMB1, "both ways", "qps_lif_narrow.c", '"add r10, r10', '"nop'),
     "eight silent channels skipped as seven": (THUMB1, "windows", "qps_gather.c", "base += 8U;", "base += 7U;"),
     "a sum not cleared": (THUMB1, "additions", "qps_thumb.h", '"mov lr, r2', '"mov lr, lr'),
     "upper codes of a chunk's first row halved": (
