@@ -8,9 +8,8 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from host_tests.contract.test_event_kernels import changed
 from host_tests.support.agreement import check_c, kernels_of, of_network
-from host_tests.support.layers import Layers, all_kinds_of_inputs, counted_spikes
+from host_tests.support.layers import BITS, Layers, all_kinds_of_inputs, changed, counted_spikes
 from qpsnn_codegen.integer_network import IntegerNetwork, IntegerNode
 from qpsnn_codegen.kinds.conv import IntegerConv
 from qpsnn_codegen.kinds.pools import MapPool
@@ -21,8 +20,6 @@ from qpsnn_codegen.planning.options import PlanOptions
 from qpsnn_codegen.planning.plan import make_plan
 
 pytestmark = pytest.mark.slow
-
-BITS = (2, 4, 8)
 
 
 def check(network: IntegerNetwork, inputs: NDArray[np.uint8] | None = None) -> CountsKernel:

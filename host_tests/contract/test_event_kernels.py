@@ -8,34 +8,33 @@ from typing import Any, Literal
 
 import numpy as np
 import pytest
-from numpy.typing import NDArray
 
 from host_tests.golden.handmade import Sketch
-from host_tests.support.agreement import case_of, check_c, kernels_of, of_network
+from host_tests.support.agreement import case_of, check_c, events_kernel, kernels_of, of_network
 from host_tests.support.builds import emit
-from host_tests.support.layers import Layers, all_kinds_of_inputs, counted_spikes, hits, tuned, with_neuron
-from qpsnn_codegen.integer_network import INT32_MAX, IntegerNetwork
+from host_tests.support.layers import (
+    BITS,
+    WINDOWS,
+    Layers,
+    all_kinds_of_inputs,
+    changed,
+    counted_spikes,
+    hits,
+    tuned,
+    with_neuron,
+)
+from qpsnn_codegen.integer_network import INT32_MAX
 from qpsnn_codegen.kinds.conv import IntegerConv
 from qpsnn_codegen.kinds.neuron import Decay, IntegerNeuron
 from qpsnn_codegen.kinds.windows import Window
 from qpsnn_codegen.lowering import lower
-from qpsnn_codegen.planning.kernels.events import EventsKernel
 from qpsnn_codegen.planning.kernels.lanes import BLOCK_BYTES, row_bytes, stored_bits
 from qpsnn_codegen.planning.plan import make_plan
 
 pytestmark = pytest.mark.slow
 
-BITS = (2, 4, 8)
 CHANNELS = (1, 2, 3, 6, 8, 10, 16, 31, 32, *range(18, 31, 2), *range(33, 64, 2), 64, 65, 100)
 AROUND = Window(kernel=(3, 3), padding=(1, 1))
-
-
-def kernel_of(network: IntegerNetwork, index: int = 0) -> EventsKernel:
-    """The kernel of a layer of neurons."""
-    name = f"neuron{index}"
-    (kernel,) = (stage.kernel for stage in make_plan(network, "net").stages if name in stage.parts)
-    assert isinstance(kernel, EventsKernel)
-    return kernel
 
 
 # --- channels
@@ -108,7 +107,7 @@ def test_sums_that_fill_16_bits(bits: int) -> None:
     for more in (0, 1):
         layers = Layers(seed=bits, timesteps=2).events(inputs + more, 1, 1)
         layers.layer(5, bits, fraction_bits=0, symmetric=True)
-        kernel = kernel_of(layers.network())
+        kernel = events_kernel(layers.network())
         assert kernel.sum_limit == inputs
         counts = (0, 1, inputs - 1, inputs, inputs + more)
         check_c(case_of(layers, counted_spikes(layers.network(), counts)), ["events"])
@@ -139,11 +138,11 @@ def test_sums_beyond_16_bits(timesteps: int) -> None:
     for index in range(1, 4):
         layers.add("neuron0" if index == 1 else layers.nodes[-1].name, f"neuron{index}")
     network = layers.network()
-    assert [kernel_of(network, index).sum_limit for index in range(4)] == [257] * 4
+    assert [events_kernel(network, index).sum_limit for index in range(4)] == [257] * 4
     inputs = counted_spikes(network, (0, 1, 256, 257, 258, 513, 514, 515, 530))
     steady = [np.broadcast_to(sample[:1], sample.shape) for sample in inputs]
     case = case_of(layers, np.concatenate([inputs, steady]))
-    assert [kernel_of(case.network, index).narrow for index in range(4)] == [False, True, False, True]
+    assert [events_kernel(case.network, index).narrow for index in range(4)] == [False, True, False, True]
     check_c(case, ["events"] * 4 + ["generic"] * 3)
 
 
@@ -153,7 +152,7 @@ def test_the_limit_of_sums_is_the_largest(bits: int) -> None:
     rng = np.random.default_rng(bits)
     for inputs in (20_000, 30_000):
         codes = rng.integers(0, 2**bits, (3, inputs, 1, 1)).astype(np.uint8)
-        kernel = kernel_of(Layers(seed=1).events(inputs, 1, 1).layer(3, bits, codes=codes).network())
+        kernel = events_kernel(Layers(seed=1).events(inputs, 1, 1).layer(3, bits, codes=codes).network())
         heaviest = np.sort(codes.reshape(3, -1).astype(np.int64), axis=1)[:, ::-1]
         assert heaviest[:, : kernel.sum_limit].sum(axis=1).max() < 2**16
         assert kernel.sum_limit == inputs or heaviest[:, : kernel.sum_limit + 1].sum(axis=1).max() >= 2**16
@@ -230,7 +229,7 @@ def test_any_number_of_timesteps(timesteps: int) -> None:
     layers.layer(32, 4, decay_shift=4, fraction_bits=3, rest=1000)
     case = case_of(layers)
     check_c(case, ["events"] * 8)
-    narrow = [kernel_of(case.network, index).narrow for index in range(8)]
+    narrow = [events_kernel(case.network, index).narrow for index in range(8)]
     assert narrow == [True, True, True, False, False, False, True, True]
 
 
@@ -252,7 +251,7 @@ def test_neurons_that_always_and_never_spike(timesteps: int) -> None:
         threshold[3::4], threshold[1::4] = low, high
         changed = with_neuron(network, "neuron0", threshold=threshold)
         case = of_network(changed, inputs)
-        assert kernel_of(changed).narrow == narrow
+        assert events_kernel(changed).narrow == narrow
         spikes = case.expected.spikes["neuron0"]
         assert low == 0 or spikes[:, :, 3::4].all()
         assert high == 0 or not spikes[:, :, 1::4].any()
@@ -265,7 +264,7 @@ def test_as_many_events_as_16_bits_allow(bits: int, symmetric: bool, rest: int) 
     """At ``packed_limit`` cores with the DSP extension change to 32 bits: fewer events, as many, and more."""
     layers = Layers(seed=bits).events(200, 1, 1)
     layers.layer(64, bits, symmetric=symmetric, fraction_bits={2: 6, 4: 4, 8: 0}[bits], rest=rest)
-    limit = kernel_of(layers.network()).packed_limit
+    limit = events_kernel(layers.network()).packed_limit
     assert 3 < limit < 198
     inputs = counted_spikes(layers.network(), (0, 1, limit - 2, limit - 1, limit, limit + 1, 200))
     # Besides mixtures, the same count at every timestep.
@@ -274,22 +273,6 @@ def test_as_many_events_as_16_bits_allow(bits: int, symmetric: bool, rest: int) 
 
 
 # --- windows and pools
-
-
-WINDOWS = {
-    "1x1": Window(kernel=(1, 1)),
-    "2x3": Window(kernel=(2, 3), padding=(1, 1)),
-    "3x3": Window(kernel=(3, 3), stride=(1, 2), padding=(1, 0)),
-    "3x3 apart": Window(kernel=(3, 3), padding=(2, 1), dilation=(2, 2)),
-    "3x2 apart in columns": Window(kernel=(3, 2), stride=(2, 1), dilation=(1, 2)),
-    "3x3 apart in rows": Window(kernel=(3, 3), padding=(1, 2), dilation=(2, 1)),
-    "5x5": Window(kernel=(5, 5), stride=(3, 2), padding=(2, 2)),
-    "7x7": Window(kernel=(7, 7), stride=(2, 3), padding=(3, 1)),
-    "outside": Window(kernel=(1, 1), padding=(2, 1)),
-    "outside, between": Window(kernel=(2, 2), padding=(4, 3), dilation=(8, 7)),
-    "outside, far": Window(kernel=(2, 3), stride=(2, 3), padding=(5, 6)),
-    "whole map": Window(kernel=(7, 6)),
-}
 
 
 @pytest.mark.parametrize("channels", [33, 64])
@@ -317,89 +300,7 @@ def test_two_pools_in_a_row() -> None:
     check_c(case_of(layers), ["events", "generic", "events"])
 
 
-# --- lists from window to window
-
-
-def patchy_inputs(network: IntegerNetwork) -> NDArray[np.uint8]:
-    """Inputs ``[N, T, C, H, W]`` whose columns are empty, sparse, dense or full, another in every timestep.
-
-    Some have the same density everywhere: around a half, where lists of some timesteps overflow and others do not.
-    """
-    rng = np.random.default_rng(8)
-    shape = network.nodes[0].output_type().shape
-    density = rng.choice([0.0, 0.0, 0.0, 0.05, 0.5, 0.7, 1.0], (12, network.timesteps, 1, 1, shape[2]))
-    density[:6] = np.array([0.0, 0.2, 0.5, 0.6, 0.7, 1.0])[:, None, None, None, None]
-    # Events at either end of a row only.
-    density[6:8] = 0.0
-    density[6, ..., 0] = density[7, ..., -1] = 0.5
-    return (rng.random((12, network.timesteps, *shape)) < density).astype(np.uint8)
-
-
-@pytest.mark.parametrize(
-    ("width", "timesteps"),
-    [*((width, 4) for width in range(1, 10)), (2, 1), (3, 2), (5, 3), (8, 3), (3, 5), (7, 9)],
-)
-def test_kernels_of_any_width(width: int, timesteps: int) -> None:
-    """Lists move, overflow and are empty, in words and in bytes, over borders and outside; or they are not kept."""
-    layers = Layers(seed=width, timesteps=timesteps).events(40, 3, 9)
-    layers.layer(24, 4, Window(kernel=(3, width), padding=(1, width // 2)), rest=400)
-    layers.layer(16, 2, Window(kernel=(1, width), padding=(0, width + 1)), rest=30)
-    codes = layers.rng.integers(0, 150, (13, 16, 3, width)).astype(np.uint8)  # of which sums fit 16 bits
-    apart = Window(kernel=(3, width), padding=(2, width - 1), dilation=(2, 1))
-    layers.layer(13, 8, apart, codes=codes, fraction_bits=0, rest=-70)
-    network = layers.network()
-    kept = [kernel_of(network, index).slot > 0 for index in range(3)]
-    assert kept == [1 < width <= 8 and timesteps <= 4] * 3
-    check_c(case_of(layers, patchy_inputs(network)), ["events"] * 3)
-
-
-@pytest.mark.parametrize("size", [3, 5, 7])
-def test_kernels_wider_than_the_map(size: int) -> None:
-    """Every window has every column: with all inputs spiking the lists overflow at once."""
-    layers = Layers(seed=size).events(20, 3, 2)
-    layers.layer(33, 4, Window(kernel=(size, size), padding=(size // 2, size - 1)), rest=100)
-    layers.layer(8, 2, Window(kernel=(size, size), padding=(size // 2, size // 2)), rest=20)
-    network = layers.network()
-    assert kernel_of(network).slot
-    assert kernel_of(network, 1).slot
-    check_c(case_of(layers, np.concatenate([patchy_inputs(network), all_kinds_of_inputs(network)])), ["events"] * 2)
-
-
-@pytest.mark.parametrize(
-    "window",
-    [
-        Window(kernel=(3, 3), stride=(1, 2), padding=(1, 1)),
-        Window(kernel=(3, 3), padding=(2, 2), dilation=(2, 2)),
-        Window(kernel=(3, 9)),
-    ],
-    ids=["stride", "dilation", "whole width"],
-)
-def test_lists_that_are_not_kept(window: Window) -> None:
-    layers = Layers(seed=9).events(20, 4, 9).layer(33, 4, window, rest=100)
-    network = layers.network()
-    assert kernel_of(network).slot == 0
-    check_c(case_of(layers, patchy_inputs(network)), ["events"])
-
-
-@pytest.mark.parametrize("width", [682, 683])
-def test_maps_as_wide_as_16_bits_allow(width: int) -> None:
-    """Indices of kept lists grow with the column, padding included; one column more, and they are not kept."""
-    layers = Layers(seed=10, timesteps=2).events(32, 3, width)
-    layers.layer(9, 4, Window(kernel=(3, 3), padding=(1, 0)), rest=100)
-    network = layers.network()
-    assert (kernel_of(network).slot > 0) == (width * 32 * 3 < 2**16)
-    case = case_of(layers, patchy_inputs(network))
-    assert case.inputs[..., -1].any()
-    check_c(case, ["events"])
-
-
 # --- which kernel
-
-
-def changed(network: IntegerNetwork, name: str, **fields: object) -> IntegerNetwork:
-    """The same with other fields of one node."""
-    nodes = tuple(replace(node, **fields) if node.name == name else node for node in network.nodes)  # type: ignore[arg-type]
-    return replace(network, nodes=nodes)
 
 
 def test_what_the_kernel_leaves_to_others() -> None:

@@ -7,9 +7,8 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from host_tests.contract.test_event_kernels import BITS, WINDOWS, changed
 from host_tests.support.agreement import case_of, check_c, kernels_of, of_network
-from host_tests.support.layers import Layers, all_kinds_of_inputs, tuned, with_neuron
+from host_tests.support.layers import BITS, WINDOWS, Layers, all_kinds_of_inputs, changed, tuned, with_neuron
 from qpsnn_codegen.integer_network import INT32_MAX
 from qpsnn_codegen.kinds.conv import IntegerConv
 from qpsnn_codegen.kinds.input import Lookup

@@ -156,7 +156,7 @@ def test_kernels_stay_within_their_buffers(name: str, cc: str) -> None:
 def test_guards_notice_a_word_too_few(name: str) -> None:
     """The test above can fail: each stage's scratch is used to its last word, each map to its last byte.
 
-    Lists of spikes have room for more than these inputs bring. ``test_event_kernels.py`` fills those that are kept.
+    Lists of spikes have room for more than these inputs bring. ``test_event_lists.py`` fills those that are kept.
     """
     network = integers(name)
     plan = spread(make_plan(network, "net"))

@@ -12,6 +12,7 @@ from host_tests.support.builds import COMPILERS, emit, run_files
 from host_tests.support.guards import GUARDED_MAIN, guarded_main, spread
 from host_tests.support.layers import Layers, all_kinds_of_inputs, hits, tuned
 from qpsnn_codegen.integer_network import IntegerNetwork
+from qpsnn_codegen.planning.kernels.events import EventsKernel
 from qpsnn_codegen.planning.options import Packing, PlanOptions, Schedule
 from qpsnn_codegen.planning.plan import Plan, make_plan
 from qpsnn_codegen.reference import Outcome, run_reference
@@ -34,6 +35,14 @@ class Tested:
 def kernels_of(network: IntegerNetwork) -> list[str]:
     """Which kernel runs each stage."""
     return [stage.kernel.name for stage in make_plan(network, "net").stages]
+
+
+def events_kernel(network: IntegerNetwork, index: int = 0) -> EventsKernel:
+    """The kernel of a layer of neurons."""
+    name = f"neuron{index}"
+    (kernel,) = (stage.kernel for stage in make_plan(network, "net").stages if name in stage.parts)
+    assert isinstance(kernel, EventsKernel)
+    return kernel
 
 
 def before_readout(network: IntegerNetwork) -> list[str]:

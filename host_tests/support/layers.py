@@ -26,6 +26,23 @@ from qpsnn_codegen.network import Shape
 from qpsnn_codegen.reference import run_reference
 from qpsnn_codegen.verification import adversarial_inputs
 
+BITS = (2, 4, 8)
+WINDOWS = {
+    "1x1": Window(kernel=(1, 1)),
+    "2x3": Window(kernel=(2, 3), padding=(1, 1)),
+    "3x3": Window(kernel=(3, 3), stride=(1, 2), padding=(1, 0)),
+    "3x3 apart": Window(kernel=(3, 3), padding=(2, 1), dilation=(2, 2)),
+    "3x2 apart in columns": Window(kernel=(3, 2), stride=(2, 1), dilation=(1, 2)),
+    "3x3 apart in rows": Window(kernel=(3, 3), padding=(1, 2), dilation=(2, 1)),
+    "5x5": Window(kernel=(5, 5), stride=(3, 2), padding=(2, 2)),
+    "7x7": Window(kernel=(7, 7), stride=(2, 3), padding=(3, 1)),
+    "outside": Window(kernel=(1, 1), padding=(2, 1)),
+    "outside, between": Window(kernel=(2, 2), padding=(4, 3), dilation=(8, 7)),
+    "outside, far": Window(kernel=(2, 3), stride=(2, 3), padding=(5, 6)),
+    "whole map": Window(kernel=(7, 6)),
+}
+"""Of all kinds, over a map of 7x6."""
+
 CLASSES = 3
 HERE = Window(kernel=(1, 1))
 
@@ -196,6 +213,12 @@ def _bounded(neuron: IntegerNeuron, timesteps: int) -> Certificate:
         proven=0,
         membrane_error=0.0,
     )
+
+
+def changed(network: IntegerNetwork, name: str, **fields: object) -> IntegerNetwork:
+    """The same with other fields of one node."""
+    nodes = tuple(replace(node, **fields) if node.name == name else node for node in network.nodes)  # type: ignore[arg-type]
+    return replace(network, nodes=nodes)
 
 
 def counted_spikes(network: IntegerNetwork, counts: Sequence[int]) -> NDArray[np.uint8]:
