@@ -1,11 +1,11 @@
 /* ST NUCLEO-F446RE: STM32F446RE, Cortex-M4 at 84 MHz. */
 #include "clock_stm32f4.h"
-#include "counter_dwt.h"
 #include "gpio_stm32.h"
-#include "qps_port.h"
 #include "uart_stm32_v1.h"
 
-#define USART2 0x40004400U
+#define UART 0x40004400U /* USART2 */
+#include "board_nucleo.h"
+
 #define GPIOA 0x40020000U
 #define PIN_TRANSMIT 2U /* to the ST-LINK */
 #define PIN_RECEIVE 3U
@@ -21,25 +21,5 @@ void qps_port_init(void)
     qps_barrier(); /* an enabled clock takes two cycles to arrive */
     qps_gpio_stm32_alternate(GPIOA, PIN_TRANSMIT, FUNCTION_USART2);
     qps_gpio_stm32_alternate(GPIOA, PIN_RECEIVE, FUNCTION_USART2);
-    qps_uart_stm32_init(USART2, STM32F4_APB1_HZ, QPS_SERIAL_BAUD);
-}
-
-int32_t qps_port_read(void)
-{
-    return qps_uart_stm32_read(USART2);
-}
-
-void qps_port_write(uint8_t byte)
-{
-    qps_uart_stm32_write(USART2, byte);
-}
-
-void qps_port_counter_start(void)
-{
-    qps_counter_dwt_start();
-}
-
-uint32_t qps_port_counter(void)
-{
-    return qps_counter_dwt_read();
+    qps_uart_stm32_init(UART, STM32F4_APB1_HZ, QPS_SERIAL_BAUD);
 }

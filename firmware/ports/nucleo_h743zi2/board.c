@@ -4,15 +4,15 @@
  *
  * Data and stack are in the AXI SRAM. */
 #include "cache_m7.h"
-#include "counter_dwt.h"
 #include "gpio_stm32.h"
-#include "qps_port.h"
 #include "qps_startup.h"
 #include "uart_stm32_v2.h"
 
+#define UART 0x40004800U /* USART3 */
+#include "board_nucleo.h"
+
 #define CLOCK_HZ 200000000U
 #define APB1_HZ 50000000U
-#define USART3 0x40004800U
 #define GPIOD 0x58020C00U
 #define PIN_TRANSMIT 8U /* to the ST-LINK */
 #define PIN_RECEIVE 9U
@@ -114,25 +114,5 @@ void qps_port_init(void)
     qps_barrier(); /* an enabled clock takes two cycles to arrive */
     qps_gpio_stm32_alternate(GPIOD, PIN_TRANSMIT, FUNCTION_USART3);
     qps_gpio_stm32_alternate(GPIOD, PIN_RECEIVE, FUNCTION_USART3);
-    qps_uart_stm32_init(USART3, APB1_HZ, QPS_SERIAL_BAUD);
-}
-
-int32_t qps_port_read(void)
-{
-    return qps_uart_stm32_read(USART3);
-}
-
-void qps_port_write(uint8_t byte)
-{
-    qps_uart_stm32_write(USART3, byte);
-}
-
-void qps_port_counter_start(void)
-{
-    qps_counter_dwt_start();
-}
-
-uint32_t qps_port_counter(void)
-{
-    return qps_counter_dwt_read();
+    qps_uart_stm32_init(UART, APB1_HZ, QPS_SERIAL_BAUD);
 }

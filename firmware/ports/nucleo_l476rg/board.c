@@ -1,13 +1,13 @@
 /* ST NUCLEO-L476RG: STM32L476RG, Cortex-M4 at 80 MHz, its maximum, in the voltage range it resets to.
  *
  *     16 MHz HSI16 / M 1 * N 10 / R 2 = 80 MHz core, APB1 and APB2 */
-#include "counter_dwt.h"
 #include "gpio_stm32.h"
-#include "qps_port.h"
 #include "uart_stm32_v2.h"
 
+#define UART 0x40004400U /* USART2 */
+#include "board_nucleo.h"
+
 #define CLOCK_HZ 80000000U
-#define USART2 0x40004400U
 #define GPIOA 0x48000000U
 #define PIN_TRANSMIT 2U /* to the ST-LINK */
 #define PIN_RECEIVE 3U
@@ -66,25 +66,5 @@ void qps_port_init(void)
     qps_barrier(); /* an enabled clock takes two cycles to arrive */
     qps_gpio_stm32_alternate(GPIOA, PIN_TRANSMIT, FUNCTION_USART2);
     qps_gpio_stm32_alternate(GPIOA, PIN_RECEIVE, FUNCTION_USART2);
-    qps_uart_stm32_init(USART2, CLOCK_HZ, QPS_SERIAL_BAUD);
-}
-
-int32_t qps_port_read(void)
-{
-    return qps_uart_stm32_read(USART2);
-}
-
-void qps_port_write(uint8_t byte)
-{
-    qps_uart_stm32_write(USART2, byte);
-}
-
-void qps_port_counter_start(void)
-{
-    qps_counter_dwt_start();
-}
-
-uint32_t qps_port_counter(void)
-{
-    return qps_counter_dwt_read();
+    qps_uart_stm32_init(UART, CLOCK_HZ, QPS_SERIAL_BAUD);
 }
