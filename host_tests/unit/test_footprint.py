@@ -51,7 +51,7 @@ class TestNeeds:
     @pytest.mark.parametrize("model", NETWORKS)
     def test_the_functions_are_those_that_the_c_names(self, model: str) -> None:
         text = str(compile_model(NETWORKS[model](), name="net").files["net.c"])
-        assert needs(model).functions == set(re.findall(r"\bqps_\w+_(?:run|fill|sum_\d)\b", text))
+        assert needs(model).functions == set(re.findall(r"\bqps_\w+_(?:run|fill|(?:sum|halves|lanes)_\d)\b", text))
 
     def test_nested_pools_enter_a_function_twice(self) -> None:
         assert needs("pools (example)").nesting == {}
