@@ -56,15 +56,36 @@
     add ".u32 " odd ", " spare1 "\n\t"
 
 /* 2 bits: as qps_blocks_helium.c has them, q0 to q3 are sums of bytes without their lowest 0 to 3 codes. Then r0, r2, r8 and r10 have
- * codes 0 to 3 of even bytes, and r4, r6, r12 and lr those of odd ones. */
-#define QPS_CRUMBS_ROOM "340"
-_Static_assert(4U * QPS_NIBBLE_ROWS * QPS_CRUMB_ROWS == 340U, "events that lanes of words have room for");
-#define QPS_SUM_2(each, across, store, others)                                                                         \
+ * codes 0 to 3 of even bytes, and r4, r6, r12 and lr those of odd ones. More events than lanes have room for come in parts, r9 of them. */
+#define QPS_CRUMBS_ROOM "336" /* whole rounds, of four and of eight */
+_Static_assert(336U <= 4U * QPS_NIBBLE_ROWS * QPS_CRUMB_ROWS, "events that lanes of words have room for");
+#define QPS_SUM_2(EACH, across, store, clear, add)                                                                     \
     "push {r4-r10, lr}\n\t"                                                                                            \
     "vpush {d8-d11}\n\t"                                                                                               \
     QPS_TAKE_WORDS                                                                                                     \
     "cmp r3, #" QPS_CRUMBS_ROOM "\n\t"                                                                                 \
     "bhi 2f\n\t"                                                                                                       \
+    QPS_PART_2(EACH("r3"), across)                                                                                     \
+    store                                                                                                              \
+    "vpop {d8-d11}\n\t"                                                                                                \
+    "pop {r4-r10, pc}\n"                                                                                               \
+    "2:\n\t"                                                                                                           \
+    "movs r7, #0\n\t"                                                                                                  \
+    clear                                                                                                              \
+    "3:\n\t"                                                                                                           \
+    "mov r9, r3\n\t"                                                                                                   \
+    "cmp r3, #" QPS_CRUMBS_ROOM "\n\t"                                                                                 \
+    "it hi\n\t"                                                                                                        \
+    "movhi r9, #" QPS_CRUMBS_ROOM "\n\t"                                                                               \
+    "subs r3, r3, r9\n\t"                                                                                              \
+    QPS_PART_2(EACH("r9") "mov r9, r2\n\t", across)                                                                    \
+    add                                                                                                                \
+    "mov r2, r9\n\t"                                                                                                   \
+    "cmp r3, #0\n\t"                                                                                                   \
+    "bne 3b\n\t"                                                                                                       \
+    "vpop {d8-d11}\n\t"                                                                                                \
+    "pop {r4-r10, pc}"
+#define QPS_PART_2(each, across)                                                                                       \
     "vmov.i32 q0, #0\n\t"                                                                                              \
     "vmov.i32 q1, #0\n\t"                                                                                              \
     "vmov.i32 q2, #0\n\t"                                                                                              \
@@ -74,14 +95,7 @@ _Static_assert(4U * QPS_NIBBLE_ROWS * QPS_CRUMB_ROWS == 340U, "events that lanes
     "vmla.u8 q0, q1, r7\n\t"                                                                                           \
     "vmla.u8 q1, q2, r7\n\t"                                                                                           \
     "vmla.u8 q2, q3, r7\n\t"                                                                                           \
-    across                                                                                                             \
-    store                                                                                                              \
-    "vpop {d8-d11}\n\t"                                                                                                \
-    "pop {r4-r10, pc}\n"                                                                                               \
-    "2:\n\t"                                                                                                           \
-    "vpop {d8-d11}\n\t"                                                                                                \
-    "pop {r4-r10, lr}\n\t"                                                                                             \
-    "b " others
+    across
 #define QPS_ADD_2                                                                                                      \
     "vadd.i8 q0, q0, q5\n\t"                                                                                           \
     "vshr.u8 q4, q5, #2\n\t"                                                                                           \
@@ -90,13 +104,30 @@ _Static_assert(4U * QPS_NIBBLE_ROWS * QPS_CRUMB_ROWS == 340U, "events that lanes
     "vadd.i8 q2, q2, q4\n\t"                                                                                           \
     "vshr.u8 q5, q5, #6\n\t"                                                                                           \
     "vadd.i8 q3, q3, q5\n\t"
-#define QPS_ACROSS_2                                                                                                   \
+#define QPS_CLEAR_STORED(place) "strd r7, r7, [r5, #" place "]\n\t"
+#define QPS_ADD_STORED(place, sum)                                                                                     \
+    "ldr r7, [r5, #" place "]\n\t"                                                                                     \
+    "add r7, " sum "\n\t"                                                                                              \
+    "str r7, [r5, #" place "]\n\t"
+#define QPS_EACH_WORD_2(count) QPS_EACH(count, "q4", QPS_LOAD_4("q5", "q4"), QPS_ADD_2)
+#define QPS_ACROSS_WORDS_2                                                                                             \
     QPS_ACROSS("q0", "r0", "r4", "q4", "q5", "vaddv")                                                                  \
     QPS_ACROSS("q1", "r2", "r6", "q4", "q5", "vaddv")                                                                  \
     QPS_ACROSS("q2", "r8", "r12", "q4", "q5", "vaddv")                                                                 \
     QPS_ACROSS("q3", "r10", "lr", "q4", "q5", "vaddv")
-#define QPS_STORE_2 "stm r5, {r0, r2, r4, r6, r8, r10, r12, lr}\n\t"
+#define QPS_STORE_WORDS_2 "stm r5, {r0, r2, r4, r6, r8, r10, r12, lr}\n\t"
+#define QPS_ADD_WORDS_2                                                                                                \
+    QPS_ADD_STORED("0", "r0")                                                                                          \
+    QPS_ADD_STORED("4", "r2")                                                                                          \
+    QPS_ADD_STORED("8", "r4")                                                                                          \
+    QPS_ADD_STORED("12", "r6")                                                                                         \
+    QPS_ADD_STORED("16", "r8")                                                                                         \
+    QPS_ADD_STORED("20", "r10")                                                                                        \
+    QPS_ADD_STORED("24", "r12")                                                                                        \
+    QPS_ADD_STORED("28", "lr")
 /* Of two bytes: q4 and q5 pick the first and the second. */
+#define QPS_EACH_TWO_BYTES_2(count)                                                                                    \
+    QPS_EACH_OF_EIGHT(count, "q4", "vldrh.u16 q5, [r1, q4, uxtw #1]\n\t", QPS_ADD_2)
 #define QPS_ACROSS_TWO(lanes, first, second)                                                                           \
     "vmladav.u8 " first ", " lanes ", q4\n\t"                                                                          \
     "vmladav.u8 " second ", " lanes ", q5\n\t"
@@ -106,13 +137,17 @@ _Static_assert(4U * QPS_NIBBLE_ROWS * QPS_CRUMB_ROWS == 340U, "events that lanes
     QPS_ACROSS_TWO("q0", "r0", "r4")                                                                                   \
     QPS_ACROSS_TWO("q1", "r2", "r6")                                                                                   \
     QPS_ACROSS_TWO("q2", "r8", "r12")                                                                                  \
-    QPS_ACROSS_TWO("q3", "r10", "lr")
-#define QPS_STORE_TWO_BYTES_2                                                                                          \
+    QPS_ACROSS_TWO("q3", "r10", "lr")                                                                                  \
     "orr r0, r0, r2, lsl #16\n\t"                                                                                      \
     "orr r2, r8, r10, lsl #16\n\t"                                                                                     \
     "orr r4, r4, r6, lsl #16\n\t"                                                                                      \
-    "orr r6, r12, lr, lsl #16\n\t"                                                                                     \
-    "stm r5, {r0, r2, r4, r6}\n\t"
+    "orr r6, r12, lr, lsl #16\n\t"
+#define QPS_STORE_TWO_BYTES_2 "stm r5, {r0, r2, r4, r6}\n\t"
+#define QPS_ADD_TWO_BYTES_2                                                                                            \
+    QPS_ADD_STORED("0", "r0")                                                                                          \
+    QPS_ADD_STORED("4", "r2")                                                                                          \
+    QPS_ADD_STORED("8", "r4")                                                                                          \
+    QPS_ADD_STORED("12", "r6")
 
 /* 4 bits, in parts of as many events as lanes have room for: r0 and r6 have the lower and the upper code of even bytes, r4 and r8 those of
  * odd ones. */
@@ -183,7 +218,9 @@ _Static_assert(4U * QPS_NIBBLE_ROWS == 68U, "events that lanes have room for");
 
 QPS_WORDS_LOOP(qps_words_2)
 {
-    __asm(QPS_SUM_2(QPS_EACH("r3", "q4", QPS_LOAD_4("q5", "q4"), QPS_ADD_2), QPS_ACROSS_2, QPS_STORE_2, "qps_many_words_2"));
+    __asm(QPS_SUM_2(QPS_EACH_WORD_2, QPS_ACROSS_WORDS_2, QPS_STORE_WORDS_2,
+                    QPS_CLEAR_STORED("0") QPS_CLEAR_STORED("8") QPS_CLEAR_STORED("16") QPS_CLEAR_STORED("24"),
+                    QPS_ADD_WORDS_2));
 }
 
 QPS_WORDS_LOOP(qps_words_4)
@@ -198,8 +235,8 @@ QPS_WORDS_LOOP(qps_words_8)
 
 QPS_PART_LOOP(qps_two_bytes_2)
 {
-    __asm(QPS_SUM_2(QPS_EACH_OF_EIGHT("r3", "q4", "vldrh.u16 q5, [r1, q4, uxtw #1]\n\t", QPS_ADD_2), QPS_ACROSS_TWO_BYTES_2,
-                    QPS_STORE_TWO_BYTES_2, "qps_many_two_bytes_2"));
+    __asm(QPS_SUM_2(QPS_EACH_TWO_BYTES_2, QPS_ACROSS_TWO_BYTES_2, QPS_STORE_TWO_BYTES_2,
+                    QPS_CLEAR_STORED("0") QPS_CLEAR_STORED("8"), QPS_ADD_TWO_BYTES_2));
 }
 
 QPS_PART_LOOP(qps_two_bytes_4)
@@ -228,35 +265,6 @@ QPS_PART_LOOP(qps_three_bytes_8)
 }
 
 /* clang-format on */
-
-/* Events beyond what lanes have room for, in parts. */
-static inline void qps_sum_parts(void (*sum)(const qps_blocks_t *), const qps_blocks_t *whole, uint32_t count)
-{
-    const uint32_t most = 4U * QPS_NIBBLE_ROWS * QPS_CRUMB_ROWS;
-    uint32_t sums[8];
-    qps_blocks_t part = *whole;
-    part.sums = sums;
-    qps_clear_words(whole->sums, count);
-    while (part.events != whole->end) {
-        const uint32_t left = (uint32_t)(whole->end - part.events);
-        part.end = part.events + (left < most ? left : most);
-        sum(&part);
-        for (uint32_t k = 0U; k < count; k++) {
-            whole->sums[k] += sums[k];
-        }
-        part.events = part.end;
-    }
-}
-
-QPS_ALONE __attribute__((used)) static void qps_many_words_2(const qps_blocks_t *words)
-{
-    qps_sum_parts(qps_words_2, words, 8U);
-}
-
-QPS_ALONE __attribute__((used)) static void qps_many_two_bytes_2(const qps_blocks_t *rest)
-{
-    qps_sum_parts(qps_two_bytes_2, rest, 4U);
-}
 
 /* A last byte of 4-bit codes: eight events at a time. */
 QPS_ALONE static void qps_sum_byte_4(const qps_blocks_t *rest)

@@ -270,11 +270,11 @@ MUTANTS = {
     ),
     "more words of 2 bits than lanes have room for": (
         *(M55, "columns", "qps_words_helium.c"),
-        *('QPS_CRUMBS_ROOM "340"', 'QPS_CRUMBS_ROOM "400"'),
+        *('QPS_CRUMBS_ROOM "336"', 'QPS_CRUMBS_ROOM "400"'),
     ),
     "only the last part of a list of words": (
         *(M55, "columns", "qps_words_helium.c"),
-        *("whole->sums[k] += sums[k];", "whole->sums[k] = sums[k];"),
+        *('"add r7, " sum', '"mov r7, " sum'),
     ),
     "upper codes of a pair halved": (
         M55,
