@@ -28,11 +28,12 @@ from qpsnn_codegen.calibration import measure_work
 from qpsnn_codegen.integer_network import IntegerNetwork
 from qpsnn_codegen.kinds.conv import IntegerConv
 from qpsnn_codegen.kinds.neuron import Decay, IntegerNeuron
-from qpsnn_codegen.kinds.pools import CurrentPool, MapPool
+from qpsnn_codegen.kinds.pools import CurrentPool
 from qpsnn_codegen.kinds.windows import Window
 from qpsnn_codegen.lowering import LoweringOptions, lower
 from qpsnn_codegen.pipeline import load
 from qpsnn_codegen.planning.cost import TABLE
+from qpsnn_codegen.planning.options import PlanOptions
 from qpsnn_codegen.planning.plan import make_plan
 
 RATES = (0.0, 0.01, 0.03, 0.06, 0.12, 0.25, 0.5, 1.0)
@@ -102,11 +103,6 @@ def networks() -> Iterator[IntegerNetwork]:
         yield Layers(seed=bits, timesteps=timesteps).events(40, 5, 5).layer(72, bits, SAME).network()
     for channels, size, window, outputs in IMAGES + LARGE_IMAGES:
         yield Layers(seed=size).image(channels, size, size).layer(outputs, 8, window, fraction_bits=2).network()
-    for bits in (2, 4, 8):
-        for classes in (2, 10, 35):
-            yield Layers(seed=bits).events(300, 1, 1).network(classes, bits)
-            yield Layers(seed=bits, timesteps=3).events(40, 4, 3).network(classes, bits)
-        yield Layers(seed=bits, timesteps=8).events(64, 3, 3).network(10, bits)
     yield from long_networks()
     yield from generic_networks()
 
@@ -128,16 +124,12 @@ def long_networks() -> Iterator[IntegerNetwork]:
 
 
 def generic_networks() -> Iterator[IntegerNetwork]:
-    """What only the generic kernel runs: groups, pools of currents, counts, large images, readouts of counts."""
+    """What only the generic kernel runs: groups, pools of currents, counts, large images."""
     for bits in (2, 4, 8):
         yield _grouped(Layers(seed=bits).events(40, 5, 5).layer(24, bits, SAME))
         yield _grouped(Layers(seed=bits).events(16, 7, 7).layer(70, bits, POINT))
         # Codes that take too much flash for the image kernel; those of 8 bits are added up byte by byte.
         yield Layers(seed=bits).image(1, 24, 24).layer(90, bits, Window(kernel=(24, 24))).network()
-        counts = Layers(seed=bits).events(96, 4, 4)
-        halves = Window(kernel=(2, 2), stride=(2, 2))
-        counts.append(MapPool(name="counts", inputs=("input",), window=halves, mode="sum"), (96, 2, 2))
-        yield counts.network(10, bits)
     yield _pooled(Layers(seed=1).events(24, 6, 6), Window(kernel=(2, 2), stride=(2, 2)))
     yield _pooled(Layers(seed=2).events(40, 6, 6), Window(kernel=(3, 3), padding=(1, 1)))
     yield _pooled(Layers(seed=5).events(70, 4, 4), Window(kernel=(2, 2), stride=(2, 2)))
@@ -145,6 +137,16 @@ def generic_networks() -> Iterator[IntegerNetwork]:
     yield Layers(seed=3).events(70, 6, 6).pool_by(Window(kernel=(3, 3), padding=(1, 1))).network()
     sums = Layers(seed=4).events(48, 5, 5).layer(48, 4, SAME)
     yield sums.add("input", "neuron0").network()
+
+
+def readouts() -> Iterator[IntegerNetwork]:
+    """Linear readouts of spikes and of pooled ones."""
+    for bits in (2, 4, 8):
+        for classes in (2, 10, 35):
+            yield Layers(seed=bits).events(300, 1, 1).network(classes, bits)
+            yield Layers(seed=bits, timesteps=3).events(40, 4, 3).network(classes, bits)
+            yield Layers(seed=bits).events(96, 4, 4).sums(2, 2).network(classes, bits)
+        yield Layers(seed=bits, timesteps=8).events(64, 3, 3).network(10, bits)
 
 
 def _grouped(layers: Layers) -> IntegerNetwork:
@@ -210,6 +212,11 @@ def jobs() -> list[Job]:
     """Every network with its inputs."""
     plain = [(network, inputs_of(network)) for network in networks()]
     result = [Job(network=tamed(network, inputs), inputs=inputs) for network, inputs in plain]
+    result += [
+        Job(network=network, inputs=inputs_of(network), kernels=(("classes", kernel),))
+        for network in readouts()
+        for kernel in ("counts", "generic")
+    ]
     return result + [Job(network=network, inputs=inputs_of(network)) for network in whole_networks()]
 
 
@@ -217,7 +224,7 @@ def samples(core: str, measured: Sequence[Job]) -> list[Sample]:
     """Every stage of every run."""
     result = []
     for job, counted in zip(measured, stage_instructions(core, measured), strict=True):
-        stages = make_plan(job.network, "net").stages
+        stages = make_plan(job.network, "net", PlanOptions(kernels=job.kernels)).stages
         for run, counts in zip(job.inputs, counted, strict=True):
             work = measure_work(job.network, run[None])
             result += [

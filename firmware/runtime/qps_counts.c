@@ -86,6 +86,44 @@ static void qps_add_counted(const qps_counts_t *layer, const uint32_t *list, con
     }
 }
 
+/* A readout while inputs are counted. */
+typedef struct {
+    const qps_counts_t *layer;
+    int32_t *sums;
+    uint32_t *list, *end;
+    uint32_t total;
+} qps_counting_t;
+
+static inline qps_counting_t qps_begin_counting(const qps_counts_t *layer, int32_t *logits, int32_t *scratch)
+{
+    uint32_t *const list = (uint32_t *)scratch;
+    const qps_counting_t counting = {layer, logits, list, list, 0U};
+    memset(logits, 0, layer->classes * sizeof *logits);
+    return counting;
+}
+
+/* The input whose row begins at that place. */
+static inline void qps_count(qps_counting_t *counting, uint32_t row, uint32_t times)
+{
+    *counting->end++ = (times << QPS_PLACE_BITS) | row;
+    counting->total += times;
+    if (counting->end == counting->list + counting->layer->chunk) {
+        qps_add_counted(counting->layer, counting->list, counting->end, counting->sums);
+        counting->end = counting->list;
+    }
+}
+
+static inline void qps_end_counting(const qps_counting_t *counting)
+{
+    const qps_counts_t *const layer = counting->layer;
+    int32_t *const logits = counting->sums;
+    qps_add_counted(layer, counting->list, counting->end, logits);
+    for (uint32_t k = 0U; k < layer->classes; k++) {
+        logits[k] = (int32_t)((uint32_t)logits[k] * layer->multiplier - counting->total * layer->zero_point);
+    }
+    qps_rescale(&layer->rescale, layer->classes, logits);
+}
+
 /* How often an input spiked: bit is its place in each of the frames' words. */
 static uint32_t qps_count_spikes(const uint32_t *word, uint32_t frame, uint32_t timesteps, uint32_t bit)
 {
@@ -101,12 +139,9 @@ void qps_counts_run(const qps_counts_t *layer, const void *input, int32_t *logit
     const qps_map_t *const map = &layer->input;
     const uint32_t *word = (const uint32_t *)input;
     const uint32_t frame = (uint32_t)map->height * map->width * qps_spike_words(map->channels);
-    uint32_t *const list = (uint32_t *)scratch;
-    uint32_t *end = list;
-    uint32_t total = 0U;
+    qps_counting_t counting = qps_begin_counting(layer, logits, scratch);
     uint32_t row = 0U;
     uint32_t channels = 0U; /* of the pixel, that are left */
-    memset(logits, 0, layer->classes * sizeof *logits);
     for (uint32_t k = 0U; k < frame; k++, word++) {
         uint32_t active = 0U;
         for (uint32_t t = 0U; t < map->timesteps; t++) {
@@ -114,22 +149,33 @@ void qps_counts_run(const qps_counts_t *layer, const void *input, int32_t *logit
         }
         for (; active != 0U; active &= active - 1U) {
             const uint32_t bit = qps_lowest_bit(active);
-            const uint32_t times = qps_count_spikes(word, frame, map->timesteps, bit);
-            *end++ = (times << QPS_PLACE_BITS) | (row + bit * layer->row_bytes);
-            total += times;
-            if (end == list + layer->chunk) {
-                qps_add_counted(layer, list, end, logits);
-                end = list;
-            }
+            qps_count(&counting, row + bit * layer->row_bytes, qps_count_spikes(word, frame, map->timesteps, bit));
         }
         channels = channels == 0U ? map->channels : channels;
         row += (channels < 32U ? channels : 32U) * layer->row_bytes;
         channels -= channels < 32U ? channels : 32U;
     }
-    qps_add_counted(layer, list, end, logits);
-    qps_trace_operations(total * layer->classes);
-    for (uint32_t k = 0U; k < layer->classes; k++) {
-        logits[k] = (int32_t)((uint32_t)logits[k] * layer->multiplier - total * layer->zero_point);
+    qps_end_counting(&counting);
+    qps_trace_operations(counting.total * layer->classes);
+}
+
+void qps_counts_pooled_run(const qps_counts_t *layer, const void *input, int32_t *logits, int32_t *scratch)
+{
+    const qps_map_t *const map = &layer->input;
+    const uint8_t *value = (const uint8_t *)input;
+    const uint32_t frame = (uint32_t)map->height * map->width * map->channels;
+    qps_counting_t counting = qps_begin_counting(layer, logits, scratch);
+    uint32_t active = 0U;
+    for (uint32_t k = 0U; k < frame; k++, value++) {
+        uint32_t times = 0U;
+        for (uint32_t t = 0U; t < map->timesteps; t++) {
+            times += value[t * frame];
+            active += value[t * frame] != 0U ? 1U : 0U;
+        }
+        if (times > 0U) {
+            qps_count(&counting, k * layer->row_bytes, times);
+        }
     }
-    qps_rescale(&layer->rescale, layer->classes, logits);
+    qps_end_counting(&counting);
+    qps_trace_operations(active * layer->classes);
 }

@@ -12,7 +12,6 @@ from host_tests.support.agreement import check_c, kernels_of, of_network
 from host_tests.support.layers import BITS, Layers, all_kinds_of_inputs, changed, counted_spikes
 from qpsnn_codegen.integer_network import IntegerNetwork, IntegerNode
 from qpsnn_codegen.kinds.conv import IntegerConv
-from qpsnn_codegen.kinds.pools import MapPool
 from qpsnn_codegen.kinds.readout import Rescale, SumReadout
 from qpsnn_codegen.kinds.windows import Window
 from qpsnn_codegen.planning.kernels.counts import COUNTED, CountsKernel
@@ -60,6 +59,27 @@ def test_lanes_filled_to_the_last(bits: int, timesteps: int) -> None:
     check(network, np.stack(steady))
 
 
+@pytest.mark.parametrize("bits", BITS)
+def test_pooled_spikes(bits: int) -> None:
+    """Sums of a pool and over time, the largest of them; also of one channel, and where the input itself is counts."""
+    network = Layers(seed=bits, timesteps=2).events(37, 4, 6).sums(2, 3).network(17, bits)
+    kernel = make_plan(network, "net").stages[-1].kernel
+    assert isinstance(kernel, CountsKernel)
+    assert kernel.chunk == min(COUNTED, (2 ** (4 * bits) - 1) // ((2**bits - 1) * 12))
+    lone = Layers(seed=1).events(1, 4, 4).sums(4, 4).network(3, bits)
+    for pooled in (network, lone):
+        check_c(of_network(pooled, all_kinds_of_inputs(pooled)), ["generic"])
+    check(Layers(seed=2, timesteps=3).events(20, 3, 1, most=5).network(9, bits))
+
+
+def test_counts_that_fill_a_byte() -> None:
+    for most, kernel in ((85, "counts"), (86, "generic")):
+        network = Layers(seed=1, timesteps=3).events(70, 1, 1, most=most).network(5, 8)
+        assert kernels_of(network) == [kernel]
+        if kernel == "counts":
+            check(network)
+
+
 def test_as_many_timesteps_as_lanes_and_counts_hold() -> None:
     for bits, most in ((2, 21), (4, 255), (8, 255)):
         for timesteps, kernel in ((most, "counts"), (most + 1, "generic")):
@@ -104,7 +124,7 @@ def test_what_the_kernel_leaves_to_others() -> None:
     def kernels(*nodes: IntegerNode) -> list[str]:
         return kernels_of(replace(network, nodes=nodes))
 
-    # A window that is not the whole map, or hangs over it; groups; images; counts; a pool of currents in between.
+    # A window that is not the whole map, or hangs over it; groups; images; counts beyond a byte.
     part = replace(conv, codes=conv.codes[..., :1], window=Window(kernel=(3, 1), stride=(1, 3)))
     assert kernels(first, part, readout) == ["generic"]
     padded = replace(conv, codes=np.tile(conv.codes, (1, 1, 2, 2))[..., :5, :5])
@@ -115,6 +135,4 @@ def test_what_the_kernel_leaves_to_others() -> None:
     assert kernels_of(changed(grouped, "classes", codes=conv6.codes[:, :2], groups=3)) == ["generic"]
     assert kernels_of(Layers(seed=1).image(2, 3, 3).network()) == ["generic"]
     assert kernels_of(Layers(seed=1).image(2, 3, 3, most=1).network()) == ["generic"]
-    pool = MapPool(name="pool", inputs=("input",), window=Window(kernel=(3, 3)), mode="sum")
-    counted = Layers(seed=1).events(8, 3, 3).append(pool, (8, 1, 1))
-    assert kernels_of(counted.network()) == ["generic", "generic"]
+    assert kernels_of(Layers(seed=1, timesteps=4).events(8, 8, 8).sums(8, 8).network()) == ["generic", "generic"]

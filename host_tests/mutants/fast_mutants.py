@@ -14,6 +14,8 @@ _BEYOND = "if (distance == 0U) {\n        return 0;"
 _NO_ROOM = "if (!qps_move_list(gather, t)) {\n            return 0;"
 _LAST_COLUMN = "gather->next = QPS_NO_COLUMN;\n            return 0;"
 _LATE = "uint32_t active = 0U;\n        for (uint32_t t = 1U;"
+_FULL = "        qps_add_counted(counting->layer, counting->list, counting->end, counting->sums);\n"
+_LAST = "    qps_add_counted(layer, counting->list, counting->end, logits);\n"
 _FIRST_PIXEL = "k == 0U ? map->channels : channels;"
 
 FAST_MUTANTS: tuple[CMutant, ...] = (
@@ -384,16 +386,22 @@ FAST_MUTANTS: tuple[CMutant, ...] = (
         ("spikes of the first timestep only", "timesteps--, word += frame)", "timesteps--)"),
         ("active in the first timestep only", "active |= word[t * frame];", "active |= word[0U * t];"),
         ("first timestep left out", "uint32_t active = 0U;\n        for (uint32_t t = 0U;", _LATE),
-        ("inputs of a word all the first", "(row + bit * layer->row_bytes)", "(row + 0U * bit)"),
-        ("a list forgotten when it is full", "qps_add_counted(layer, list, end, logits);\n                end", "end"),
-        ("lists that never end", "                end = list;\n", ""),
-        ("one input more than there is room for", "list + layer->chunk)", "list + layer->chunk + 1U)"),
-        ("the last list forgotten", "    qps_add_counted(layer, list, end, logits);\n    qps_trace", "    qps_trace"),
+        ("inputs of a word all the first", "row + bit * layer->row_bytes,", "row,"),
+        ("a list forgotten when it is full", _FULL, ""),
+        ("lists that never end", "        counting->end = counting->list;\n", ""),
+        (
+            "one input more than there is room for",
+            "list + counting->layer->chunk)",
+            "list + counting->layer->chunk + 1U)",
+        ),
+        ("the last list forgotten", _LAST, ""),
         ("pixels of whole words", "row += (channels < 32U ? channels : 32U)", "row += 32U"),
         ("rows of the first pixel only", "channels == 0U ? map->channels : channels;", _FIRST_PIXEL),
         ("weights of m = 1", "(uint32_t)logits[k] * layer->multiplier", "(uint32_t)logits[k]"),
-        ("no zero point", "- total * layer->zero_point", "- 0U * total"),
-        ("as many spikes as inputs", "total += times;", "total += 1U;"),
+        ("no zero point", "- counting->total * layer->zero_point", ""),
+        ("as many spikes as inputs", "counting->total += times;", "counting->total += 1U;"),
+        ("pooled spikes of the first timestep only", "times += value[t * frame];", "times += value[0U * t];"),
+        ("pooled inputs all the first", "k * layer->row_bytes, times", "0U * k, times"),
         ("logits not rescaled", "    qps_rescale(&layer->rescale, layer->classes, logits);\n", ""),
         ("logits not cleared", "    memset(logits, 0, layer->classes * sizeof *logits);\n", ""),
     ),

@@ -233,6 +233,14 @@ def counts(bits: int) -> Tested:
     return of_network(network, np.concatenate([inputs[::3], steady]))
 
 
+def pooled_counts() -> Tested:
+    """A readout of sums, of spikes in a window of 2x3 and over time: lists as above."""
+    network = Layers(seed=13).events(35, 4, 6).sums(2, 3).network(11, 4)
+    densities = np.array([0.0, 0.01, 0.05, 0.1, 0.3, 1.0])[:, None, None, None, None]
+    inputs = np.random.default_rng(13).random((6, 4, 35, 4, 6)) < densities
+    return of_network(network, inputs.astype(np.uint8))
+
+
 FAST_NETWORKS: Mapping[str, tuple[Callable[[], Tested], list[str]]] = {
     "both ways": (both_ways, ["events"] * 6),
     "additions": (additions, ["events"] * 3 + ["generic"] * 2),
@@ -256,6 +264,7 @@ FAST_NETWORKS: Mapping[str, tuple[Callable[[], Tested], list[str]]] = {
     "counts of 2 bits": (partial(counts, 2), []),
     "counts of 4 bits": (partial(counts, 4), []),
     "counts of 8 bits": (partial(counts, 8), []),
+    "counts of pooled spikes": (pooled_counts, ["generic"]),
 }
 
 

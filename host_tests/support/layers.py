@@ -64,8 +64,8 @@ class Layers:
         """Of the last map."""
         return self.shapes[self.nodes[-1].name]
 
-    def events(self, *shape: int) -> Layers:
-        return self._input((shape[0], shape[1], shape[2]), static=False, most=1)
+    def events(self, *shape: int, most: int = 1) -> Layers:
+        return self._input((shape[0], shape[1], shape[2]), static=False, most=most)
 
     def image(self, *shape: int, most: int = 255) -> Layers:
         return self._input((shape[0], shape[1], shape[2]), static=True, most=most)
@@ -160,6 +160,13 @@ class Layers:
         channels, *size = self.shape
         source = self.nodes[-1].name
         pool = MapPool(name=f"pool of {source}", inputs=(source,), window=window, mode="max")
+        return self.append(pool, (channels, *window.output_size((size[0], size[1]))))
+
+    def sums(self, height: int, width: int) -> Layers:
+        """A pool of sums, likewise."""
+        channels, *size = self.shape
+        window = Window(kernel=(height, width), stride=(height, width))
+        pool = MapPool(name="sums", inputs=(self.nodes[-1].name,), window=window, mode="sum")
         return self.append(pool, (channels, *window.output_size((size[0], size[1]))))
 
     def add(self, left: str, right: str) -> Layers:

@@ -1,4 +1,4 @@
-"""The readout on counts: a linear layer of spikes whose currents are only added up over time."""
+"""The readout on counts: a linear layer of spikes, or of pooled ones, whose currents are only added up over time."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ _WORD = 4
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CountsKernel(Kernel):
-    """``qps_counts_run``: an input that spikes n times adds n times its row, at once."""
+    """``qps_counts_run`` of spikes, ``qps_counts_pooled_run`` of sums: one that is n in all adds n times its row."""
 
     name: ClassVar[str] = "counts"
 
@@ -47,19 +47,25 @@ class CountsKernel(Kernel):
         if not isinstance(conv, IntegerConv) or not isinstance(readout, SumReadout):
             return None
         source = candidate.types[conv.inputs[0]]
-        spikes = not source.static and int(source.low.min()) >= 0 and int(source.high.max()) <= 1
         window = conv.window
         whole = window.kernel == source.shape[1:] and window.padding == (0, 0) and window.dilation == (1, 1)
-        if not spikes or not whole or conv.groups != 1 or candidate.readers[conv.name] != 1:
+        if source.static or int(source.low.min()) < 0 or not whole:
+            return None
+        if conv.groups != 1 or candidate.readers[conv.name] != 1:
             return None
         kernel = cls(candidate=candidate, conv=conv, readout=readout)
-        fits = candidate.timesteps <= _MAX_TIMES and kernel._packed().size < _MAX_BYTES
+        fits = kernel._most * candidate.timesteps <= _MAX_TIMES and kernel._packed().size < _MAX_BYTES
         return kernel if fits and kernel.chunk >= _LEAST else None
+
+    @property
+    def _most(self) -> int:
+        """What an input can be at a timestep."""
+        return max(int(self.candidate.types[self.conv.inputs[0]].high.max()), 1)
 
     @property
     def chunk(self) -> int:
         """Inputs whose sums have room in the lanes, whatever they are; at most ``COUNTED``."""
-        largest = ((1 << self.conv.bits) - 1) * self.candidate.timesteps
+        largest = ((1 << self.conv.bits) - 1) * self._most * self.candidate.timesteps
         return min(((1 << 4 * self._bits) - 1) // largest, COUNTED)
 
     @property
@@ -99,16 +105,18 @@ class CountsKernel(Kernel):
     def features(self, work: Work) -> dict[str, float]:
         load, timesteps = work.loads[self.conv.name], self.candidate.timesteps
         channels, height, width = self.candidate.types[self.conv.inputs[0]].shape
-        words = float(-(-channels // 32) * height * width)
+        pooled = self._most > 1
+        looked_at = float((channels if pooled else -(-channels // 32)) * height * width)
+        what = "values" if pooled else "spike words"
         # Some inputs are left over at the end.
         chunks = load.awake // self.chunk + 1
         return {
             "stages": 1.0,
             "classes": float(self._classes),
-            "spike words": words,
-            "spike words and steps": words * timesteps,
+            what: looked_at,
+            f"{what} and steps": looked_at * timesteps,
             "inputs": load.awake,
-            "inputs and steps": load.awake * timesteps,
+            "inputs and steps": load.awake * timesteps * (not pooled),
             f"words of {self._bits}-bit rows": load.awake * self._row_words,
             "chunks": chunks,
             "chunks of words": chunks * self._row_words,
@@ -137,7 +145,7 @@ class CountsKernel(Kernel):
         }
         comment = f"{readout.name}: {c.range_comment(readout.name)}; {conv.name}: {c.range_comment(conv.name)}"
         return CLayer(
-            function="qps_counts_run",
+            function="qps_counts_pooled_run" if self._most > 1 else "qps_counts_run",
             symbol=c.struct(readout.name, "layer", "qps_counts_t", fields, comment),
             arguments=("input", "logits", "scratch"),
             named=(lanes,),
