@@ -49,7 +49,7 @@ def compile_runtime(name: str, sources: Mapping[str, str], changed: str) -> dict
     _write(folder, sources)
     units = [path for path in sources if path.endswith(".c")]
     anew = [changed] if changed.endswith(".c") else units
-    gcc(folder, "-c", *anew)
+    _compile(folder, anew)
     objects = {} if anew == units else dict(runtime_objects())
     return {**objects, **{unit: folder / f"{Path(unit).stem}.o" for unit in anew}}
 
@@ -65,7 +65,7 @@ def compile_model(name: str, files: Mapping[str, str | bytes]) -> tuple[Path, ..
     folder = session_folder() / name
     _write(folder, {path: text for path, text in files.items() if isinstance(text, str)})
     units = [path for path in files if path.endswith(".c") and "/" not in path] + ["app/host_main.c"]
-    gcc(folder, "-c", *units)
+    _compile(folder, units)
     return tuple(folder / f"{Path(unit).stem}.o" for unit in units)
 
 
@@ -100,6 +100,12 @@ def killer(name: str, objects: Mapping[str, Path], expected: Mapping[str, Outcom
         if verdict.mismatches:
             return f"{tested}: {verdict.first}"
     return ""
+
+
+def _compile(folder: Path, units: Sequence[str]) -> None:
+    """One at a time, as ccache takes them: a header's mutant leaves those that do not include it as they were."""
+    for unit in units:
+        gcc(folder, "-c", unit)
 
 
 def _write(folder: Path, files: Mapping[str, str]) -> None:
