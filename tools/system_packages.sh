@@ -3,7 +3,8 @@
 #
 #   tools/system_packages.sh build   what `make demo` needs: gcc, make, Python with its venv module
 #   tools/system_packages.sh test    what the tests need besides: clang and its sanitizers, CMake, the toolchain
-#                                    for Cortex-M with its C library, and an emulator of boards with it
+#                                    for Cortex-M with its C library, an emulator of boards with it, and
+#                                    ccache, without which they only take longer
 #
 # A package counts as missing when what it is for does not work, so compilers and Pythons that came some
 # other way are left in peace. Without the right to install, names the packages and exits with 1.
@@ -66,6 +67,7 @@ missing_for_test() {
     command -v cmake >/dev/null 2>&1 || echo cmake
     links_for_cortex_m || echo gcc-arm-none-eabi libnewlib-arm-none-eabi
     emulates_boards || echo qemu-system-arm
+    command -v ccache >/dev/null 2>&1 || echo ccache
 }
 
 case "${1-}" in

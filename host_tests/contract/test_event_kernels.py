@@ -371,6 +371,6 @@ def test_pools_that_are_not_fused(window: Window) -> None:
 def test_hits_are_counted() -> None:
     """What the other tests rely on: thresholds lie on membranes and next to them."""
     case = case_of(Layers(seed=4).events(3, 4, 4).layer(60, 4, AROUND))
-    assert min(hits(case.network, case.inputs, "neuron0").values()) >= 20
+    assert min(hits(case.network, case.inputs)["neuron0"].values()) >= 20
     away = with_neuron(case.network, "neuron0", threshold=np.full(60, 10**6))
-    assert max(hits(away, case.inputs, "neuron0").values()) == 0
+    assert max(hits(away, case.inputs)["neuron0"].values()) == 0

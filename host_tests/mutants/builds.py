@@ -49,7 +49,7 @@ def compile_runtime(name: str, sources: Mapping[str, str], changed: str) -> dict
     _write(folder, sources)
     units = [path for path in sources if path.endswith(".c")]
     anew = [changed] if changed.endswith(".c") else units
-    gcc(folder, "-c", *anew)
+    _compile(folder, anew)
     objects = {} if anew == units else dict(runtime_objects())
     return {**objects, **{unit: folder / f"{Path(unit).stem}.o" for unit in anew}}
 
@@ -65,7 +65,7 @@ def compile_model(name: str, files: Mapping[str, str | bytes]) -> tuple[Path, ..
     folder = session_folder() / name
     _write(folder, {path: text for path, text in files.items() if isinstance(text, str)})
     units = [path for path in files if path.endswith(".c") and "/" not in path] + ["app/host_main.c"]
-    gcc(folder, "-c", *units)
+    _compile(folder, units)
     return tuple(folder / f"{Path(unit).stem}.o" for unit in units)
 
 
@@ -85,21 +85,38 @@ def c_outcome(name: str) -> Outcome:
     return run(f"program-{name}", case(name), [*model_objects(name), *runtime_objects().values()])
 
 
+_keen: list[str] = []
+"""Cases that have told a mutant, the latest first: the next one, often of the same code, is likely told by it, too."""
+
+
 def killer(name: str, objects: Mapping[str, Path], expected: Mapping[str, Outcome]) -> str:
-    """The first case that tells a runtime from the reference, and how; empty if none does.
+    """A case that tells a runtime from the reference, and how; empty if none does.
 
     Args:
-        expected: what the reference makes of each case, in the order in which they are tried.
+        expected: what the reference makes of each case, in the order in which they are tried after the keen ones.
     """
-    for tested in expected:
-        try:
-            outcome = run(f"mutant-{name}", case(tested), [*model_objects(tested), *objects.values()])
-        except QpsnnError as error:
-            return f"{tested}: {error}"
-        verdict = compare(expected[tested], outcome)
-        if verdict.mismatches:
-            return f"{tested}: {verdict.first}"
+    for tested in dict.fromkeys((*(tested for tested in _keen if tested in expected), *expected)):
+        notice = _notice(name, objects, tested, expected[tested])
+        if notice:
+            _keen[:] = dict.fromkeys((tested, *_keen))
+            return f"{tested}: {notice}"
     return ""
+
+
+def _notice(name: str, objects: Mapping[str, Path], tested: str, expected: Outcome) -> str:
+    """How a case tells a runtime from the reference; empty if it does not."""
+    try:
+        outcome = run(f"mutant-{name}", case(tested), [*model_objects(tested), *objects.values()])
+    except QpsnnError as error:
+        return str(error)
+    verdict = compare(expected, outcome)
+    return str(verdict.first) if verdict.mismatches else ""
+
+
+def _compile(folder: Path, units: Sequence[str]) -> None:
+    """One at a time, as ccache takes them: a header's mutant leaves those that do not include it as they were."""
+    for unit in units:
+        gcc(folder, "-c", unit)
 
 
 def _write(folder: Path, files: Mapping[str, str]) -> None:

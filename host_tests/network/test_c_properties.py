@@ -88,9 +88,10 @@ def objects(firmware: Firmware, target: Path, units: Sequence[str], *options: st
     """Compile units of a folder into ``target``, which the folder's name keeps apart from another's."""
     place = target / f"{firmware.name}-objects"
     place.mkdir(parents=True, exist_ok=True)
-    sources = [firmware.folder / unit for unit in units]
-    must(cc, *PLAIN, *options, f"-I{firmware.folder}", "-c", *sources, cwd=place)
-    return [place / f"{source.stem}.o" for source in sources]
+    made = {unit: place / f"{Path(unit).stem}.o" for unit in units}
+    for unit, path in made.items():
+        must(cc, *PLAIN, *options, "-I.", "-c", unit, "-o", path, cwd=firmware.folder)
+    return list(made.values())
 
 
 def symbols(files: Sequence[Path]) -> list[tuple[str, str]]:

@@ -62,7 +62,7 @@ def case_of(layers: Layers, inputs: NDArray[np.uint8] | None = None) -> Tested:
     if inputs is None:
         inputs = all_kinds_of_inputs(network)
     network = tuned(network, inputs)
-    met = np.array([list(hits(network, inputs, node.name).values()) for node in network.spiking()])
+    met = np.array([list(found.values()) for found in hits(network, inputs).values()])
     channels = sum(len(network.types()[node.name].low) for node in network.spiking())
     # With fewer channels, not every distance is dealt.
     assert channels < 3 * network.timesteps or met.sum(axis=0).min() > 0, f"thresholds met at -1, 0, +1: {met}"

@@ -117,7 +117,8 @@ def _runtime_objects(cc: str, sources: tuple[tuple[str, str], ...], hooks: tuple
     root = _session_folder() / f"{cc}-{digest}"
     _write(root, dict(sources))
     names = [path for path, _ in sources if path.endswith(".c")]
-    _compile(cc, root, [*hooks, "-c", *names])
+    for name in names:  # ccache takes one at a time
+        _compile(cc, root, [*hooks, "-c", name])
     return tuple(str(root / f"{Path(path).stem}.o") for path in names)
 
 

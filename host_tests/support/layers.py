@@ -23,7 +23,7 @@ from qpsnn_codegen.kinds.pools import MapPool
 from qpsnn_codegen.kinds.readout import Rescale, SumReadout
 from qpsnn_codegen.kinds.windows import Window
 from qpsnn_codegen.network import Shape
-from qpsnn_codegen.reference import run_reference
+from qpsnn_codegen.reference import check_inputs, run_reference
 from qpsnn_codegen.verification import adversarial_inputs
 
 BITS = (2, 4, 8)
@@ -44,6 +44,8 @@ WINDOWS = {
 """Of all kinds, over a map of 7x6."""
 
 CLASSES = 3
+AWAY = (-1, 0, 1)
+"""Distances from a threshold at which a wrong comparison shows."""
 HERE = Window(kernel=(1, 1))
 
 
@@ -256,19 +258,22 @@ def membranes(network: IntegerNetwork, inputs: NDArray[np.uint8], name: str, *, 
 
     def observe(node: str, arguments: tuple[Integers, ...], result: Integers) -> None:
         if node == name:
-            charges = arguments[0] * 2**neuron.fraction_bits
-            if neuron.bias is not None:
-                charges = charges + neuron.bias[:, None, None]
-            if neuron.gain is not None:
-                charges = charges + neuron.gain[:, None, None] * arguments[1]
-            seen.append(charges)
+            seen.append(_membranes(neuron, arguments, network.timesteps, spiking=spiking))
 
     run_reference(network, inputs, observe=observe)
-    charges = np.concatenate(seen)
+    return np.concatenate(seen)
+
+
+def _membranes(neuron: IntegerNeuron, arguments: Sequence[Integers], timesteps: int, *, spiking: bool) -> Integers:
+    charges = arguments[0] * 2**neuron.fraction_bits
+    if neuron.bias is not None:
+        charges = charges + neuron.bias[:, None, None]
+    if neuron.gain is not None:
+        charges = charges + neuron.gain[:, None, None] * arguments[1]
     rest, threshold = (values[:, None, None] for values in (neuron.rest, neuron.threshold))
     membrane = np.broadcast_to(rest, charges[:, 0].shape)
     steps = []
-    for t in range(network.timesteps):
+    for t in range(timesteps):
         membrane = neuron.decay.apply(membrane) + charges[:, min(t, charges.shape[1] - 1)]
         steps.append(membrane)
         if spiking and neuron.reset != "none":
@@ -282,12 +287,21 @@ def tuned(network: IntegerNetwork, inputs: NDArray[np.uint8]) -> IntegerNetwork:
 
     Channel by channel the membrane of another timestep, reached without a spike before.
     """
+    timesteps = network.timesteps
+    values = {"": check_inputs(network, inputs)}
+    nodes = []
     for index, node in enumerate(network.nodes):
+        arguments = [values[name] for name in (node.inputs or ("",))]
+        result = node
         if isinstance(node, IntegerNeuron):
-            charged = membranes(network, inputs, node.name, spiking=False).swapaxes(1, 2).swapaxes(0, 1)
+            charged = _membranes(node, arguments, timesteps, spiking=False).swapaxes(1, 2).swapaxes(0, 1)
             threshold = np.array([_threshold(index, c, history) for c, history in enumerate(charged)])
             assert np.abs(threshold).max() < INT32_MAX
-            network = with_neuron(network, node.name, threshold=threshold)
+            result = replace(node, threshold=threshold)
+        # The next layer sees what this one makes of its new thresholds.
+        values[node.name] = result.execute(*arguments, timesteps=timesteps)
+        nodes.append(result)
+    network = replace(network, nodes=tuple(nodes))
     check_integer_network(network)
     return network
 
@@ -311,9 +325,18 @@ def with_neuron(network: IntegerNetwork, name: str, **constants: Any) -> Integer
     return replace(network, nodes=tuple(changed if each is node else each for each in network.nodes))
 
 
-def hits(network: IntegerNetwork, inputs: NDArray[np.uint8], name: str) -> dict[int, int]:
-    """How many channels of a layer have a membrane 1 below, on, or 1 above their threshold."""
-    (neuron,) = (node for node in network.nodes if node.name == name)
-    assert isinstance(neuron, IntegerNeuron)
-    distance = membranes(network, inputs, name) - neuron.threshold[:, None, None]
-    return {away: int((distance == away).any(axis=(0, 1, 3, 4)).sum()) for away in (-1, 0, 1)}
+def hits(network: IntegerNetwork, inputs: NDArray[np.uint8]) -> dict[str, dict[int, int]]:
+    """By layer, how many channels have a membrane 1 below, on, or 1 above their threshold."""
+    neurons = {node.name: node for node in network.nodes if isinstance(node, IntegerNeuron)}
+    met = {name: {away: np.zeros(len(node.threshold), dtype=bool) for away in AWAY} for name, node in neurons.items()}
+
+    def observe(name: str, arguments: tuple[Integers, ...], result: Integers) -> None:
+        if name in neurons:
+            neuron = neurons[name]
+            potentials = _membranes(neuron, arguments, network.timesteps, spiking=True)
+            distance = potentials - neuron.threshold[:, None, None]
+            for away in AWAY:
+                met[name][away] |= (distance == away).any(axis=(0, 1, 3, 4))
+
+    run_reference(network, inputs, observe=observe)
+    return {name: {away: int(channels.sum()) for away, channels in found.items()} for name, found in met.items()}

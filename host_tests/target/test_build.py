@@ -14,6 +14,7 @@ import pytest
 
 import qpsnn_codegen
 from benchmarks.code_size import NETWORKS
+from host_tests.support.compiler_cache import compile_anew
 from host_tests.unit.test_uf2 import blocks
 from qpsnn_codegen.boards import all_boards, find_board
 from qpsnn_codegen.emit.ports import port_files
@@ -146,8 +147,9 @@ class TestFiles:
             qpsnn_codegen.compile(NETWORKS["image"](), name="net", weights_in=weights_in).write(target)
             assert build_firmware(target, "microbit").report["sizes"]["weights"] > 0
 
-    def test_the_same_bytes_everywhere(self, folder: Path, tmp_path: Path) -> None:
+    def test_the_same_bytes_everywhere(self, folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         """With its own port or the package's, built here or there; and no path of this machine."""
+        compile_anew(monkeypatch)
         own = tmp_path / "another place" / "own"
         qpsnn_codegen.compile(NETWORKS["image"](), name="net", boards=["microbit"]).write(own)
         elsewhere = tmp_path / "elsewhere"

@@ -10,7 +10,7 @@ import pytest
 
 NEEDED = ("sh", "mktemp", "rm", "dirname", "id", "cut", "sed", "head", "tr", "cat", "grep", "tail")
 COMPILERS = ("clang", "clang++", "as", "ld")
-TOOLS = ("cmake", "arm-none-eabi-gcc", "qemu-system-arm")
+TOOLS = ("cmake", "arm-none-eabi-gcc", "qemu-system-arm", "ccache")
 
 
 def check(checkout: Path, tools: Path) -> subprocess.CompletedProcess[str]:
@@ -47,6 +47,7 @@ def test_nothing_is_missing(checkout: Path, tools: Path) -> None:
         ("cmake", "cmake"),
         ("arm-none-eabi-gcc", "gcc-arm-none-eabi libnewlib-arm-none-eabi"),
         ("qemu-system-arm", "qemu-system-arm"),
+        ("ccache", "ccache"),
     ],
 )
 def test_a_missing_package_is_named(tool: str, packages: str, checkout: Path, tools: Path) -> None:

@@ -55,6 +55,7 @@ def render(
         ports: files of boards, from :func:`qpsnn_codegen.emit.ports.port_files`.
     """
     model, groups = describe(plan)
+    runtime, app = _shipped("runtime"), _shipped("app")
     weights = [array for array in model.arrays if array.weights]
     context = {
         "name": plan.name,
@@ -71,7 +72,7 @@ def render(
         "buffers": [_buffer_context(plan, buffer) for buffer in plan.buffers],
         "weight_bytes": plan.weight_bytes,
         "constant_bytes": plan.constant_bytes,
-        "headers": sorted({_header(struct.ctype) for struct in model.structs}),
+        "headers": sorted({_header(struct.ctype, runtime) for struct in model.structs}),
         "arrays": [_array_context(array) for array in model.arrays if not array.weights],
         "weights": [_array_context(array) for array in weights],
         "blobs": _blob_context(weights),
@@ -79,8 +80,8 @@ def render(
         "groups": [_calls(plan, group) for group in groups],
         "stages": len(plan.stages),
         "trace": _trace_context(plan),
-        "runtime_sources": _sources("runtime"),
-        "app_sources": [path for path in _sources("app") if path != "app/host_main.c"],
+        "runtime_sources": _sources(runtime),
+        "app_sources": [path for path in _sources(app) if path != "app/host_main.c"],
         "strict": WARNINGS,
         "weights_source": f"{plan.name}_weights.{'c' if weights_in == 'c' else 'S'}",
         "layers": report["layers"],
@@ -99,8 +100,8 @@ def render(
     files = {path: fill(str(template), context) for path, template in files.items()}
     if weights_in == "binary":
         files[f"{plan.name}_weights.bin"] = b"".join(array.values.tobytes() for array in weights)
-    files.update(_shipped("runtime"))
-    files.update(_shipped("app"))
+    files.update(runtime)
+    files.update(app)
     files.update(ports or {})
     files["golden/network.npz"] = storage.dump(plan.network)
     files["golden/vectors.npz"] = golden.dump()
@@ -116,19 +117,19 @@ def _banner(plan: Plan, options: str) -> list[str]:
     ]
 
 
-def _shipped(folder: str) -> dict[str, str | bytes]:
+def _shipped(folder: str) -> dict[str, str]:
     root = resources.firmware_dir() / folder
     return {f"{folder}/{path.name}": path.read_text(encoding="utf-8") for path in sorted(root.glob("*.[ch]"))}
 
 
-def _sources(folder: str) -> list[str]:
-    return [path for path in _shipped(folder) if path.endswith(".c")]
+def _sources(shipped: Mapping[str, str]) -> list[str]:
+    return [path for path in shipped if path.endswith(".c")]
 
 
-def _header(ctype: str) -> str:
+def _header(ctype: str, runtime: Mapping[str, str]) -> str:
     """The runtime header that declares a descriptor type."""
-    for path, text in _shipped("runtime").items():
-        if path.endswith(".h") and f"}} {ctype};" in str(text):
+    for path, text in runtime.items():
+        if path.endswith(".h") and f"}} {ctype};" in text:
             return path
     raise LookupError(f"no runtime header declares {ctype}")
 

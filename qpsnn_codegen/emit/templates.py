@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import cache
+from pathlib import Path
 from typing import Any
 
 import jinja2
@@ -12,13 +14,14 @@ from qpsnn_codegen import resources
 
 def fill(template: str, context: Mapping[str, Any]) -> str:
     """The text of a template; a name that the context lacks is an error."""
-    return environment().get_template(template).render(context)
+    return _environment(resources.templates_dir()).get_template(template).render(context)
 
 
-def environment() -> jinja2.Environment:
-    """Where templates are found and how they are read."""
+@cache
+def _environment(folder: Path) -> jinja2.Environment:
+    """How templates are read; it keeps those that it has compiled."""
     return jinja2.Environment(
-        loader=jinja2.FileSystemLoader(resources.templates_dir()),
+        loader=jinja2.FileSystemLoader(folder),
         undefined=jinja2.StrictUndefined,
         autoescape=False,  # noqa: S701 - C, not HTML; names reach templates through c_literals only
         keep_trailing_newline=True,
