@@ -18,9 +18,6 @@
 extern "C" {
 #endif
 
-/* Inputs that are listed at most, before they are added up. */
-#define QPS_COUNTED 64U
-
 /* Sums of the words at codes and as far from there as each input listed says, in lanes: code k of a word in lanes[k % 4]. */
 typedef void qps_counts_lanes_t(const uint8_t *codes, const uint32_t *list, const uint32_t *end, uint32_t lanes[4]);
 
@@ -35,13 +32,13 @@ typedef struct {
     uint16_t row_bytes;        /* all rows together: less than 2^24 */
     uint16_t classes;
     uint8_t bits;
-    uint8_t chunk;      /* inputs that are added up together, at most QPS_COUNTED */
+    uint8_t chunk;      /* inputs that are listed before they are added up */
     uint8_t multiplier; /* m */
     uint8_t zero_point; /* z */
     qps_rescale_t rescale;
 } qps_counts_t;
 
-/* scratch: QPS_COUNTED words. */
+/* scratch: chunk words. */
 void qps_counts_run(const qps_counts_t *layer, const void *input, int32_t *logits, int32_t *scratch);
 void qps_counts_pooled_run(const qps_counts_t *layer, const void *input, int32_t *logits, int32_t *scratch);
 

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from qpsnn_codegen.emit.c_model import CModel
 
 COUNTED = 64
-"""``QPS_COUNTED``."""
+"""Inputs that are listed at most: taking lanes apart for more of them at once saves next to nothing."""
 _LEAST = 4
 """Inputs that are worth adding up together: with fewer, most of the time goes into taking lanes apart."""
 _MAX_TIMES = 2**8 - 1
@@ -70,7 +70,7 @@ class CountsKernel(Kernel):
 
     @property
     def scratch_words(self) -> int:
-        return COUNTED
+        return self.chunk
 
     @property
     def _classes(self) -> int:
