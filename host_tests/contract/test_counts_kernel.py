@@ -65,7 +65,7 @@ def test_pooled_spikes(bits: int) -> None:
     network = Layers(seed=bits, timesteps=2).events(37, 4, 6).sums(2, 3).network(17, bits)
     kernel = make_plan(network, "net").stages[-1].kernel
     assert isinstance(kernel, CountsKernel)
-    assert kernel.chunk == min(COUNTED, (2 ** (4 * bits) - 1) // ((2**bits - 1) * 12))
+    assert kernel.chunk == min((2 ** (4 * bits) - 1) // ((2**bits - 1) * 12), COUNTED)
     lone = Layers(seed=1).events(1, 4, 4).sums(4, 4).network(3, bits)
     for pooled in (network, lone):
         check_c(of_network(pooled, all_kinds_of_inputs(pooled)), ["generic"])

@@ -306,7 +306,7 @@ def test_two_pools_in_a_row() -> None:
 def test_what_the_kernel_leaves_to_others() -> None:
     layers = Layers(seed=1).events(4, 6, 6).layer(6, 4, AROUND).pool(2, 2)
     network = layers.network()
-    assert kernels_of(network) == ["events", "generic"]
+    assert kernels_of(network) == ["events", "counts"]
     conv, neuron = network.nodes[1], network.nodes[2]
     assert isinstance(conv, IntegerConv)
     assert isinstance(neuron, IntegerNeuron)

@@ -153,7 +153,7 @@ def test_image_by_table() -> None:
     layers.append(Lookup(name="table", inputs=("input",), table=table, bits=8), (2, 5, 5)).layer(9, 4, AROUND)
     check_c(case_of(layers), ["generic", "image"])
     signed = changed(layers.network(), "table", table=table - np.int16(100))
-    assert kernels_of(signed) == ["generic", "generic", "generic"]
+    assert kernels_of(signed) == ["generic", "generic", "counts"]
 
 
 def test_what_the_kernel_leaves_to_others() -> None:

@@ -156,7 +156,8 @@ def test_kernels_stay_within_their_buffers(name: str, cc: str) -> None:
 def test_guards_notice_a_word_too_few(name: str) -> None:
     """The test above can fail: each stage's scratch is used to its last word, each map to its last byte.
 
-    Lists of spikes have room for more than these inputs bring. ``test_event_lists.py`` fills those that are kept.
+    Lists of spikes have room for more than these inputs bring. ``test_event_lists.py`` and
+    ``test_counts_kernel.py`` fill those of kernels for spikes.
     """
     network = integers(name)
     plan = spread(make_plan(network, "net"))
@@ -165,7 +166,7 @@ def test_guards_notice_a_word_too_few(name: str) -> None:
     lists = {
         f"{stage.node}/scratch"
         for stage in plan.stages
-        if getattr(stage.kernel, "slot", 0) > 0 or not listing.isdisjoint(stage.parts)
+        if max(getattr(stage.kernel, name, 0) for name in ("slot", "chunk")) > 0 or not listing.isdisjoint(stage.parts)
     }
     for index, buffer in enumerate(plan.buffers):
         if buffer.over or buffer.name in lists:

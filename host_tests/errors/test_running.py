@@ -183,7 +183,7 @@ FOLDERS: dict[str, tuple[Damage, str]] = {
     "vectors_of_another_shape": (golden(lambda a: a.update(inputs=images()[..., :4])), ""),
     "vectors_without_inputs": (golden(lambda a: a.update(inputs=images(0))), ""),
     "no_source": (lambda folder: (folder / "small.c").unlink(), ""),
-    "no_runtime": (lambda folder: (folder / "runtime" / "qps_conv.c").unlink(), ""),
+    "no_runtime": (lambda folder: (folder / "runtime" / "qps_readout.c").unlink(), ""),
     "source_is_rubbish": (overwrite("small.c", b"int main(\n\xff"), "small.c"),
     "source_with_a_warning": (
         lambda folder: (folder / "small.c").write_text((folder / "small.c").read_text() + "\nstatic int idle;\n"),

@@ -55,7 +55,7 @@ class CountsKernel(Kernel):
             return None
         kernel = cls(candidate=candidate, conv=conv, readout=readout)
         fits = kernel._most * candidate.timesteps <= _MAX_TIMES and kernel._packed().size < _MAX_BYTES
-        return kernel if fits and kernel.chunk >= _LEAST else None
+        return kernel if fits and kernel._room >= _LEAST else None
 
     @property
     def _most(self) -> int:
@@ -63,10 +63,15 @@ class CountsKernel(Kernel):
         return max(int(self.candidate.types[self.conv.inputs[0]].high.max()), 1)
 
     @property
-    def chunk(self) -> int:
-        """Inputs whose sums have room in the lanes, whatever they are; at most ``COUNTED``."""
+    def _room(self) -> int:
+        """Inputs whose sums fit the lanes, whatever they are."""
         largest = ((1 << self.conv.bits) - 1) * self._most * self.candidate.timesteps
-        return min(((1 << 4 * self._bits) - 1) // largest, COUNTED)
+        return ((1 << 4 * self._bits) - 1) // largest
+
+    @property
+    def chunk(self) -> int:
+        """Inputs that are listed before they are added up."""
+        return min(self._room, COUNTED, int(np.prod(self.conv.codes.shape[1:])))
 
     @property
     def scratch_words(self) -> int:
