@@ -32,13 +32,14 @@ for word; do
     *' -c') compiled=yes ;;
     *' -fcallgraph-info=su') graph=yes ;;
     *' -fstack-usage') sizes=yes ;;
-    '-o '*) unit=${{word%.o}} ;;
+    '-o '*.o) unit=${{word%.o}} ;;
     esac
     before=$word
 done
 [ -n "$compiled" ] || exec {compiler} "$@"
 [ -n "$graph" ] || exec {ccache} {compiler} "$@"
 # ccache keeps the sizes of frames (.su), but not the call graph (.ci), which therefore travels behind them.
+# Where both are not beside an object of the usual name (CMake's is f.c.obj), the compiler is on its own.
 [ -n "$sizes" ] && [ -n "$unit" ] || exec {compiler} "$@"
 if [ "$CCACHE_PREFIX" = "$0" ]; then
     "$@" || exit

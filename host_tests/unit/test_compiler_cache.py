@@ -61,3 +61,24 @@ def test_call_graphs_are_found_with_objects(cache: Path, tmp_path: Path, monkeyp
     assert first == second == anew
     assert anew["f.ci"].startswith(b"graph: ")
     assert b"graph: " not in anew["f.su"]
+
+
+@pytest.mark.parametrize(
+    ("options", "files"),
+    [
+        (("-fstack-usage", "-fcallgraph-info=su", "-o", "f.c.obj", "-c"), {"f.c.obj", "f.c.su", "f.c.ci"}),
+        (("-fstack-usage", "-fcallgraph-info=su", "-c"), {"f.o", "f.su", "f.ci"}),
+        (("-fcallgraph-info=su", "-c", "-o", "f.o"), {"f.o", "f.ci"}),
+    ],
+    ids=["CMake's name", "no name", "no sizes"],
+)
+def test_other_call_graphs_are_the_compilers_own(
+    options: tuple[str, ...], files: set[str], cache: Path, tmp_path: Path
+) -> None:
+    first, second = (
+        made(tmp_path / name, "arm-none-eabi-gcc", "-mcpu=cortex-m4", "-DOFFSET=1", *options)
+        for name in ("first", "second")
+    )
+    assert set(first) == files
+    assert first == second
+    assert "graph: " in first[next(name for name in files if name.endswith(".ci"))].decode()
