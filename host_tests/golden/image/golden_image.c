@@ -10,7 +10,7 @@
  *   0 ... 760, stages 1 to 1: lif2/scratch, scratch
  *   304 ... 448, stages 2 to 3: lif3, [t][y][x] groups of 1 32-bit words, bit c % 32 of word c / 32 is channel c
  *   0 ... 304, stages 2 to 2: lif3/scratch, scratch
- *   0 ... 256, stages 3 to 3: logits/scratch, scratch
+ *   0 ... 144, stages 3 to 3: logits/scratch, scratch
  */
 #include "golden_image.h"
 
@@ -100,7 +100,7 @@ static const qps_counts_t logits_layer = {
     .row_bytes = 4U,
     .classes = 4U,
     .bits = 8U,
-    .chunk = 64U,
+    .chunk = 36U,
     .multiplier = 1U,
     .zero_point = 128U,
     .rescale = {.multiplier = logits_multiplier, .offset = logits_offset, .shift = 16U},
