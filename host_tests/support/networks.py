@@ -308,9 +308,10 @@ class _Builder:
             eps, tiny = 1e-5, float(self.pick(1e-3, 1e-6, 1e-12))
         if zero and self.settles:
             odd = self.rng.random(count)
-            weight = np.where(odd < 0.08, 0.0, np.where(odd < 0.2, tiny * np.sign(weight), weight))
+            # Over many timesteps zeros are refused: so few of them that most networks are not.
+            weight = np.where(odd < 0.04, 0.0, np.where(odd < 0.16, tiny * np.sign(weight), weight))
             # A constant channel exactly on its threshold is refused, and meant to be.
-            constants[0][odd < 0.08] += 2.0**-9
+            constants[0][odd < 0.04] += 2.0**-9
         node = BatchNorm(
             name=self.name("norm"),
             inputs=(edge.name,),
