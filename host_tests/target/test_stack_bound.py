@@ -10,11 +10,15 @@ import pytest
 
 import qpsnn_codegen
 from benchmarks.code_size import NETWORKS
+from host_tests.support.builds import emit
+from host_tests.support.fast_networks import fast_network
 from qpsnn_codegen.boards import all_boards
 from qpsnn_codegen.device.folder import FirmwareFolder
 from qpsnn_codegen.device.session import run_firmware
+from qpsnn_codegen.emit.folder import write_folder
 from qpsnn_codegen.emit.golden import random_inputs
 from qpsnn_codegen.errors import ToolchainError
+from qpsnn_codegen.planning.plan import make_plan
 from qpsnn_codegen.toolchain.arm import build_firmware
 from qpsnn_codegen.toolchain.elf import Elf
 from qpsnn_codegen.toolchain.stack import CallGraph, read_call_graph, stack_bound
@@ -152,6 +156,17 @@ def test_no_run_exceeds_the_bound(board: str, trace: bool, folder: FirmwareFolde
 
 
 @pytest.mark.slow
+@pytest.mark.slow
+@pytest.mark.parametrize("board", ["microbit", "mps2-an386", "mps3-an547"])
+@pytest.mark.parametrize("name", ["columns", "rests", "bytes", "any neurons", "counts of pooled spikes"])
+def test_every_loop_has_a_bound(name: str, board: str, tmp_path: Path) -> None:
+    """Loops for all widths of codes and all kinds of neurons, in the assembly of each family of cores."""
+    write_folder(emit(make_plan(fast_network(name).network, "net")), tmp_path / "net", force=False)
+    bound = build_firmware(tmp_path / "net", board).stack_bound
+    assert bound is not None
+    assert 200 < bound < 2048
+
+
 def test_recursion_in_the_firmware_stops_the_build(folder: FirmwareFolder, tmp_path: Path) -> None:
     own = tmp_path / "own"
     shutil.copytree(folder.path, own)
