@@ -16,6 +16,13 @@ _Static_assert(4U * QPS_GROUP_SUMS == 256U && 2U * QPS_PAIRS == 32U, "steps from
 
 /* All of it in assembly: codes in r0, the first block's; events in r1, end in r2, sums in r3, size in r8, count in r9. */
 #define QPS_LOOP(name) __attribute__((naked)) void name(const qps_blocks_t *blocks __attribute__((unused)))
+/* All registers that a caller keeps something in. */
+#define QPS_ENTER_ALL                                                                                                  \
+    "push {r4-r11, lr}\n\t"                                                                                            \
+    "vpush {d8-d15}\n\t"
+#define QPS_LEAVE_ALL                                                                                                  \
+    "vpop {d8-d15}\n\t"                                                                                                \
+    "pop {r4-r11, pc}\n\t"
 #define QPS_TAKE_BLOCKS                                                                                                \
     "ldrd r8, r9, [r0, #16]\n\t"                                                                                       \
     "ldm r0, {r0-r3}\n\t"
@@ -92,8 +99,7 @@ _Static_assert(4U * QPS_GROUP_SUMS == 256U && 2U * QPS_PAIRS == 32U, "steps from
     "vadd.i16 " odd ", " odd ", " lanes "\n\t"
 QPS_LOOP(qps_blocks_4)
 {
-    __asm("push {r4-r11, lr}\n\t"
-          "vpush {d8-d15}\n\t"
+    __asm(QPS_ENTER_ALL
           QPS_TAKE_BLOCKS
           QPS_ROUNDS
           "vmov.i32 q2, #16\n\t"
@@ -132,8 +138,7 @@ QPS_LOOP(qps_blocks_4)
           "vstrw.u32 q7, [r3, #48]\n\t"
           "vstrw.u32 q4, [r3], #" QPS_GROUP_BYTES "\n\t"
           QPS_NEXT_BLOCK
-          "vpop {d8-d15}\n\t"
-          "pop {r4-r11, pc}");
+          QPS_LEAVE_ALL);
 }
 
 /* 16 channels; 16 bits are enough for any number of rows. r10's steps from block to block, of bytes of sums, take turns. */
@@ -309,17 +314,10 @@ QPS_LOOP(qps_halves_8)
     "vstrw.u32 q5, [" place ", #256]\n\t"                                                                              \
     "vstrw.u32 q6, [" place ", #256 + 16]\n\t"
 
-#define QPS_ENTER_2                                                                                                    \
-    "push {r4-r11, lr}\n\t"                                                                                            \
-    "vpush {d8-d15}\n\t"
-#define QPS_LEAVE_2                                                                                                    \
-    "vpop {d8-d15}\n\t"                                                                                                \
-    "pop {r4-r11, pc}\n\t"
-
 /* Two blocks at a time as long as there are two, then one. Lanes have room for 85 events: 21 rounds of four. */
 QPS_LOOP(qps_blocks_2)
 {
-    __asm(QPS_ENTER_2
+    __asm(QPS_ENTER_ALL
           "ldm r0, {r0-r3, r8, r9}\n\t"
           "cmp r9, #1\n\t"
           "bne 20f\n"
@@ -348,7 +346,7 @@ QPS_LOOP(qps_blocks_2)
           "vstrw.u32 q0, [r3, #16]\n\t"
           "vstrw.u32 q3, [r3, #32]\n\t"
           "vstrw.u32 q2, [r3, #48]\n\t"
-          QPS_LEAVE_2
+          QPS_LEAVE_ALL
 
           /* More than lanes have room for: the above returns here, and r1 is behind what it added up. r4: rounds left. */
           "12:\n\t"
@@ -381,9 +379,9 @@ QPS_LOOP(qps_blocks_2)
           "vstrw.u32 q5, [r3, #48]\n\t"
           "cmp r4, #0\n\t"
           "bne 13b\n\t"
-          QPS_LEAVE_2
+          QPS_LEAVE_ALL
           "14:\n\t"
-          QPS_ENTER_2
+          QPS_ENTER_ALL
           "b 11b\n"
 
           /* Several. */
@@ -441,7 +439,7 @@ QPS_LOOP(qps_blocks_2)
           "add r1, r1, r2, lsl #1\n\t"
           "mov r2, r10\n\t"
           "beq 10b\n\t"
-          QPS_LEAVE_2);
+          QPS_LEAVE_ALL);
 }
 
 /* clang-format on */

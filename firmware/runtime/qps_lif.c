@@ -2,12 +2,6 @@
 
 #include "qps_lif_group.h"
 
-/* The sums of one lane of a group: that of timestep t is element 2 * QPS_PAIRS * t. */
-static inline const qps_half_t *qps_lane_sums(const qps_lif_group_t *group, uint32_t lane)
-{
-    return (const qps_half_t *)(const void *)group->sums + lane;
-}
-
 /* One half of the pairs' lanes, bit being that of the first; any number of steps, membranes kept if asked for: the way that always
  * works. */
 QPS_ALONE static void qps_lif_any(const qps_lif_group_t *group, uint32_t half, uint32_t channels, uint32_t bit)

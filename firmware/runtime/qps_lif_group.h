@@ -20,6 +20,12 @@ typedef struct {
     uint32_t stride;
 } qps_lif_group_t;
 
+/* The sums of one lane of a group: that of timestep t is element 2 * QPS_PAIRS * t. */
+static inline const qps_half_t *qps_lane_sums(const qps_lif_group_t *group, uint32_t lane)
+{
+    return (const qps_half_t *)(const void *)group->sums + lane;
+}
+
 static inline int32_t qps_lane_threshold(const qps_lif_t *lif, uint32_t lane)
 {
     return lif->narrow != NULL ? lif->narrow[lane / 2U * 4U + lane % 2U] : lif->wide[2U * lane];

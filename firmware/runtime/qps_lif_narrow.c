@@ -99,7 +99,7 @@ void qps_lif_four(const qps_lif_group_t *group)
     }
     /* The lower halves of the pairs, then the upper ones: so bits come in the order of channels. */
     for (uint32_t half = 0U; half < 2U; half++) {
-        run.sums = (const qps_half_t *)(const void *)group->sums + half;
+        run.sums = qps_lane_sums(group, half);
         run.end = run.sums + 2U * group->pairs;
         run.bit = UINT32_C(1) << QPS_PAIRS * half;
         if (lif->narrow != NULL) {

@@ -86,7 +86,6 @@ FAST_MUTANTS: tuple[CMutant, ...] = (
     ),
     *mutants_of(
         "qps_lif.c",
-        ("lane of the neighbour", "(const void *)group->sums + lane;", "(const void *)group->sums + lane / 2U * 2U;"),
         ("rest of the narrow is the threshold", "narrows[k + 2U]", "narrows[k]"),
         ("rest of the wide is the threshold", "wides[k + 1U]", "wides[k]"),
         ("narrow constants of the lower half", "narrow[2U * group->lane + half]", "narrow[2U * group->lane]"),
@@ -115,6 +114,7 @@ FAST_MUTANTS: tuple[CMutant, ...] = (
     ),
     *mutants_of(
         "qps_lif_group.h",
+        ("lane of the neighbour", "(const void *)group->sums + lane;", "(const void *)group->sums + lane / 2U * 2U;"),
         ("decay of the membrane left out", "(uint32_t)qps_shift_right(membrane, decay)", "(uint32_t)membrane"),
         ("events cost nothing", "- cost + sum * scale", "- 0U * cost + sum * scale"),
         ("threshold of the neighbour", "narrow[lane / 2U * 4U + lane % 2U]", "narrow[lane / 2U * 4U]"),

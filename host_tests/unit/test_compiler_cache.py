@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import shutil
 import subprocess
 from pathlib import Path
 
@@ -13,8 +12,6 @@ from host_tests.support.compiler_cache import compile_anew, use_compiler_cache
 
 SOURCE = "static int twice(int x) { return 2 * x; }\nint f(int x) { return twice(x) + OFFSET; }\n"
 NOTED = ("-mcpu=cortex-m4", "-mthumb", "-O0", "-g", "-fstack-usage", "-fcallgraph-info=su", "-MMD", "-c", "-o", "f.o")
-
-pytestmark = pytest.mark.skipif(shutil.which("ccache") is None, reason="there is no ccache")
 
 
 @pytest.fixture

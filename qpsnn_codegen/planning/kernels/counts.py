@@ -54,7 +54,7 @@ class CountsKernel(Kernel):
         if conv.groups != 1 or candidate.readers[conv.name] != 1:
             return None
         kernel = cls(candidate=candidate, conv=conv, readout=readout)
-        fits = kernel._most * candidate.timesteps <= _MAX_TIMES and kernel._packed().size < _MAX_BYTES
+        fits = kernel._most * candidate.timesteps <= _MAX_TIMES and kernel._bytes < _MAX_BYTES
         return kernel if fits and kernel._room >= _LEAST else None
 
     @property
@@ -71,7 +71,7 @@ class CountsKernel(Kernel):
     @property
     def chunk(self) -> int:
         """Inputs that are listed before they are added up."""
-        return min(self._room, COUNTED, int(np.prod(self.conv.codes.shape[1:])))
+        return min(self._room, COUNTED, self._rows)
 
     @property
     def scratch_words(self) -> int:
@@ -95,14 +95,22 @@ class CountsKernel(Kernel):
         """Bytes are read one by one, narrower codes in words, which some cores want aligned."""
         return self._classes if self._bits == 8 else _WORD * self._row_words
 
+    @property
+    def _rows(self) -> int:
+        return int(np.prod(self.conv.codes.shape[1:]))
+
+    @property
+    def _bytes(self) -> int:
+        return self._rows * self._row_bytes + -self._row_bytes % _WORD
+
     def _packed(self) -> NDArray[np.uint8]:
         """Rows one after the other, and what may be read behind the last."""
         rows = pack_rows(self.conv.codes, self._bits, groups=1)
         rows = np.pad(rows, ((0, 0), (0, self._row_bytes - rows.shape[1])))
-        return np.pad(rows.reshape(1, -1), ((0, 0), (0, -self._row_bytes % _WORD)))
+        return np.pad(rows.reshape(1, -1), ((0, 0), (0, self._bytes - rows.size)))
 
     def weight_bytes(self, part: IntegerNode) -> int:
-        return self._packed().size if part is self.conv else 0
+        return self._bytes if part is self.conv else 0
 
     def constant_bytes(self, part: IntegerNode) -> int:
         return sum(array.nbytes for array in part.constants().values()) if part is self.readout else 0
