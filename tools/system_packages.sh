@@ -4,7 +4,7 @@
 #   tools/system_packages.sh build   what `make demo` needs: gcc, make, Python with its venv module
 #   tools/system_packages.sh test    what the tests need besides: clang and its sanitizers, CMake, the toolchain
 #                                    for Cortex-M with its C library, an emulator of boards with it, and
-#                                    ccache, without which they only take longer
+#                                    ccache, since most of them compile the same
 #
 # A package counts as missing when what it is for does not work, so compilers and Pythons that came some
 # other way are left in peace. Without the right to install, names the packages and exits with 1.
