@@ -7,12 +7,17 @@ Each process holds the whole network and takes its part of every batch; gradient
 from __future__ import annotations
 
 import os
+import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import timedelta
 
 import torch
+
+# Defaults of its functions name the process group that exists when it is first imported, which DistributedDataParallel
+# does if nobody did before. Such a group outlives its end, and its threads abort a process that exits meanwhile.
+import torch.distributed.nn.functional
 from torch import Tensor, distributed, nn
 from torch.nn.parallel import DistributedDataParallel
 
@@ -39,8 +44,13 @@ class Team:
 
     def wrap(self, model: nn.Module) -> nn.Module:
         """The model, its gradients averaged over the team."""
-        # Buffers are not copied from rank 0 at every step: share_statistics uses what all have seen.
-        return model if self.size == 1 else DistributedDataParallel(model, broadcast_buffers=False)
+        if self.size == 1:
+            return model
+        with warnings.catch_warnings():
+            # Deprecated for a name that older torch, which is served too, does not know.
+            warnings.filterwarnings("ignore", "`broadcast_buffers`", FutureWarning)
+            # Buffers are not copied from rank 0 at every step: share_statistics uses what all have seen.
+            return DistributedDataParallel(model, broadcast_buffers=False)
 
     def total(self, numbers: Sequence[float], device: torch.device) -> list[float]:
         """Each number summed over the team."""
