@@ -43,7 +43,8 @@ void qps_halves_8(const qps_blocks_t *halves);
 void qps_words_2(const qps_blocks_t *words);
 void qps_words_4(const qps_blocks_t *words);
 void qps_words_8(const qps_blocks_t *words);
-#if QPS_NARROW_BLOCKS
+#if QPS_WORDS
+/* Half a word: 8 channels, their sums in order. */
 void qps_half_words_2(const qps_blocks_t *halves);
 #endif
 

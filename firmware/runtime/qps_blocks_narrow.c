@@ -35,8 +35,9 @@
     "movs r3, #0\n\t"                                                                                                  \
     "mov r8, r2\n\t"                                                                                                   \
     "mov r9, r2\n\t"
-/* From r1 to r4, two rows at a time; the first one alone where they are odd. */
-#define QPS_ADD_ROWS(CLEAR, ADD_ROW, mask, shift)                                                                      \
+/* From r1 to last, two rows at a time; the first one alone where they are odd. */
+#define QPS_ADD_ROWS(CLEAR, ADD_ROW, mask, shift, last)                                                                \
+    "ldr r4, " last "\n\t"                                                                                             \
     "ldr r5, =" mask "\n\t"                                                                                            \
     CLEAR                                                                                                              \
     "subs r6, r4, r1\n\t"                                                                                              \
@@ -58,26 +59,27 @@
 QPS_LOOP(qps_blocks_4)
 {
     __asm(QPS_ENTER
-          QPS_BEGIN_CHUNK("17") /* QPS_NIBBLE_ROWS */
-          QPS_ADD_ROWS(QPS_CLEAR_SUMS, QPS_ADD_ROW, "0xF0F0F0F0", "4")
+          QPS_BEGIN_CHUNKS("17", "") /* QPS_NIBBLE_ROWS */
+          QPS_ADD_ROWS(QPS_CLEAR_SUMS, QPS_ADD_ROW, "0xF0F0F0F0", "4", QPS_AT_LAST)
           QPS_SPREAD_CHUNK
-          QPS_END_CHUNK);
+          QPS_NEXT_BLOCK
+          QPS_NEXT_CHUNK("17", "", ""));
 }
 
 QPS_LOOP(qps_halves_4)
 {
     __asm(QPS_ENTER
-          QPS_BEGIN_CHUNK("17") /* QPS_NIBBLE_ROWS */
-          QPS_ADD_ROWS(QPS_CLEAR_FOUR, QPS_ADD_HALF_ROW, "0xF0F0F0F0", "4")
+          QPS_BEGIN_CHUNKS("17", "") /* QPS_NIBBLE_ROWS */
+          QPS_ADD_ROWS(QPS_CLEAR_FOUR, QPS_ADD_HALF_ROW, "0xF0F0F0F0", "4", QPS_AT_LAST)
           QPS_SPREAD_CHUNK_OF_TWO
-          QPS_END_CHUNK);
+          QPS_NEXT_CHUNK("17", "", ""));
 }
 
 QPS_LOOP(qps_words_4)
 {
     __asm(QPS_ENTER
-          QPS_BEGIN_CHUNK("17") /* QPS_NIBBLE_ROWS */
-          QPS_ADD_ROWS(QPS_CLEAR_FOUR, QPS_ADD_WORD_OF_ROW, "0xF0F0F0F0", "4")
+          QPS_BEGIN_CHUNKS("17", "") /* QPS_NIBBLE_ROWS */
+          QPS_ADD_ROWS(QPS_CLEAR_FOUR, QPS_ADD_WORD_OF_ROW, "0xF0F0F0F0", "4", QPS_AT_LAST)
           "lsls r4, r3, #4\n\t"
           "subs r2, r4\n\t"
           QPS_BEGIN_SPREAD
@@ -88,15 +90,16 @@ QPS_LOOP(qps_words_4)
           QPS_SPREAD_ONE(QPS_ADD_ONE, "r2")
           QPS_SPREAD_ONE(QPS_ADD_ONE, "r3")
           "6:\n\t"
-          QPS_END_CHUNK);
+          QPS_NEXT_CHUNK("17", "", ""));
 }
 
 /* Of 16 channels, two of them a group; 16 bits are enough for any number of rows. In QPS_AT_FIRST is what comes behind a block's sums. */
 QPS_LOOP(qps_blocks_8)
 {
     __asm(QPS_ENTER
-          "ldr r4, " QPS_AT_END "\n\t"
-          QPS_ADD_ROWS(QPS_CLEAR_SUMS, QPS_ADD_ROW, "0xFF00FF00", "8")
+          "movs r4, #0\n\t"
+          QPS_BEGIN_BLOCKS
+          QPS_ADD_ROWS(QPS_CLEAR_SUMS, QPS_ADD_ROW, "0xFF00FF00", "8", QPS_AT_END)
           "lsls r4, r3, #8\n\t"
           "subs r2, r4\n\t"
           QPS_LOWER("r5", "r8", "r9", "8", "r4")
@@ -108,19 +111,19 @@ QPS_LOOP(qps_blocks_8)
           "stmia r0!, {r3, r5, r6, r7}\n\t"
           "ldr r4, " QPS_AT_FIRST "\n\t"
           "adds r0, r4\n\t"
-          "str r0, " QPS_AT_SUMS "\n\t"
           "movs r5, #192\n\t" /* of QPS_GROUP_SUMS, a pixel's QPS_PAIRS left out */
           "eors r4, r5\n\t"
           "str r4, " QPS_AT_FIRST "\n\t"
-          QPS_LEAVE
-          ".ltorg");
+          QPS_NEXT_BLOCK
+          QPS_LEAVE);
 }
 
 QPS_LOOP(qps_halves_8)
 {
     __asm(QPS_ENTER
-          "ldr r4, " QPS_AT_END "\n\t"
-          QPS_ADD_ROWS(QPS_CLEAR_FOUR, QPS_ADD_HALF_ROW, "0xFF00FF00", "8")
+          "movs r4, #0\n\t"
+          QPS_BEGIN_BLOCKS
+          QPS_ADD_ROWS(QPS_CLEAR_FOUR, QPS_ADD_HALF_ROW, "0xFF00FF00", "8", QPS_AT_END)
           "lsls r4, r3, #8\n\t"
           "subs r2, r4\n\t"
           QPS_LOWER("r5", "r8", "r9", "8", "r4")
@@ -128,8 +131,7 @@ QPS_LOOP(qps_halves_8)
           "stmia r0!, {r2, r5}\n\t"
           "mov r5, r9\n\t"
           "stmia r0!, {r3, r5}\n\t"
-          QPS_LEAVE
-          ".ltorg");
+          QPS_LEAVE);
 }
 
 /* clang-format on */

@@ -15,7 +15,7 @@
 /* All of it in assembly: blocks in r0. */
 #define QPS_LOOP(name) __attribute__((naked)) void name(const qps_blocks_t *blocks __attribute__((unused)))
 
-/* The frame, as in qps_blocks.c. */
+/* The frame, as in qps_thumb2.h. */
 #define QPS_AT_CODES "[sp]"
 #define QPS_AT_EVENTS "[sp, #4]"
 #define QPS_AT_END "[sp, #8]"
@@ -24,23 +24,43 @@
 #define QPS_AT_COUNT "[sp, #20]"
 #define QPS_AT_LAST "[sp, #24]"
 #define QPS_AT_FIRST "[sp, #28]"
-#define QPS_AT_SPARE "[sp, #32]"
-#define QPS_AT_ALL(word) "[sp, #36 + 8 * " word "]"
-#define QPS_AT_ODD(word) "[sp, #40 + 8 * " word "]"
+#define QPS_AT_GIVEN "[sp, #32]"
+#define QPS_AT_SPARE "[sp, #36]"
+#define QPS_AT_ALL(word) "[sp, #40 + 8 * " word "]"
+#define QPS_AT_ODD(word) "[sp, #44 + 8 * " word "]"
+/* r2: events, r3: their end. */
 #define QPS_ENTER                                                                                                      \
     ".syntax unified\n\t"                                                                                              \
     "push {r4-r7, lr}\n\t"                                                                                             \
     QPS_PUSH_HIGH                                                                                                      \
+    "mov r7, r0\n\t"                                                                                                   \
     "ldmia r0!, {r1-r6}\n\t"                                                                                           \
-    "sub sp, #28\n\t"                                                                                                  \
+    "sub sp, #32\n\t"                                                                                                  \
     "push {r1-r6}\n\t"                                                                                                 \
-    "movs r2, #0\n\t"                                                                                                  \
-    "str r2, " QPS_AT_FIRST "\n"                                                                                       \
+    "str r7, " QPS_AT_GIVEN "\n\t"
+/* FIRST is r4, LAST is r7 */
+#define QPS_BEGIN_BLOCKS                                                                                               \
+    "str r4, " QPS_AT_FIRST "\n\t"                                                                                     \
+    "str r7, " QPS_AT_LAST "\n"                                                                                        \
     "7:\n\t"                                                                                                           \
     "ldr r0, " QPS_AT_CODES "\n\t"                                                                                     \
     "ldr r1, " QPS_AT_EVENTS "\n\t"
-/* On to the next block, or back. */
-#define QPS_LEAVE                                                                                                      \
+/* r7 = where a chunk ends that begins at events */
+#define QPS_END_OF_CHUNK(events, rows, end)                                                                            \
+    "movs r7, " events "\n\t"                                                                                          \
+    "adds r7, #2 * " rows "\n\t"                                                                                       \
+    "cmp r7, " end "\n\t"                                                                                              \
+    "bls 1f\n\t"                                                                                                       \
+    "movs r7, " end "\n"                                                                                               \
+    "1:\n\t"
+#define QPS_BEGIN_CHUNKS(rows, EARLY)                                                                                  \
+    QPS_END_OF_CHUNK("r2", rows, "r3")                                                                                 \
+    EARLY                                                                                                              \
+    "movs r4, #1\n\t"                                                                                                  \
+    QPS_BEGIN_BLOCKS
+/* r0: the next block's sums. */
+#define QPS_NEXT_BLOCK                                                                                                 \
+    "str r0, " QPS_AT_SUMS "\n\t"                                                                                      \
     "ldr r0, " QPS_AT_CODES "\n\t"                                                                                     \
     "ldr r2, " QPS_AT_SIZE "\n\t"                                                                                      \
     "adds r0, r2\n\t"                                                                                                  \
@@ -50,38 +70,35 @@
     "str r2, " QPS_AT_COUNT "\n\t"                                                                                     \
     "beq 4f\n\t"                                                                                                       \
     "b 7b\n"                                                                                                           \
-    "4:\n\t"                                                                                                           \
-    "add sp, #52\n\t"                                                                                                  \
+    "4:\n\t"
+#define QPS_LEAVE                                                                                                      \
+    "add sp, #56\n\t"                                                                                                  \
     QPS_POP_HIGH                                                                                                       \
-    "pop {r4-r7, pc}\n\t"
-/* r4: the end of the next chunk, so many events at most. */
-#define QPS_BEGIN_CHUNK(events)                                                                                        \
-    "str r1, " QPS_AT_FIRST "\n"                                                                                       \
-    "8:\n\t"                                                                                                           \
-    "ldr r2, " QPS_AT_END "\n\t"                                                                                       \
-    "movs r4, r1\n\t"                                                                                                  \
-    "adds r4, #2 * " events "\n\t"                                                                                     \
-    "cmp r4, r2\n\t"                                                                                                   \
-    "bls 1f\n\t"                                                                                                       \
-    "movs r4, r2\n"                                                                                                    \
-    "1:\n\t"                                                                                                           \
-    "str r4, " QPS_AT_LAST "\n\t"
-#define QPS_END_CHUNK                                                                                                  \
+    "pop {r4-r7, pc}\n\t"                                                                                              \
+    ".ltorg\n"
+/* All blocks again for the next chunk, or back. LAST may be EARLY, and then LATE makes up for it. */
+#define QPS_NEXT_CHUNK(rows, LATE, EARLY)                                                                              \
     "ldr r1, " QPS_AT_LAST "\n\t"                                                                                      \
-    "ldr r2, " QPS_AT_END "\n\t"                                                                                       \
-    "cmp r1, r2\n\t"                                                                                                   \
-    "bne 9f\n\t"                                                                                                       \
-    "ldr r0, " QPS_AT_SUMS "\n\t"                                                                                      \
-    "adds r0, #128\n\t" /* of QPS_GROUP_SUMS */                                                                        \
-    "adds r0, #128\n\t"                                                                                                \
-    "str r0, " QPS_AT_SUMS "\n\t"                                                                                      \
-    QPS_LEAVE                                                                                                          \
+    LATE                                                                                                               \
+    "ldr r3, " QPS_AT_END "\n\t"                                                                                       \
+    "cmp r1, r3\n\t"                                                                                                   \
+    "beq 9f\n\t"                                                                                                       \
+    QPS_END_OF_CHUNK("r1", rows, "r3")                                                                                 \
+    EARLY                                                                                                              \
+    "str r1, " QPS_AT_EVENTS "\n\t"                                                                                    \
+    "ldr r3, " QPS_AT_GIVEN "\n\t"                                                                                     \
+    "ldr r2, [r3]\n\t"                                                                                                 \
+    "str r2, " QPS_AT_CODES "\n\t"                                                                                     \
+    "ldr r2, [r3, #12]\n\t"                                                                                            \
+    "str r2, " QPS_AT_SUMS "\n\t"                                                                                      \
+    "ldr r2, [r3, #20]\n\t"                                                                                            \
+    "str r2, " QPS_AT_COUNT "\n\t"                                                                                     \
+    "movs r4, #0\n\t"                                                                                                  \
+    "str r4, " QPS_AT_FIRST "\n\t"                                                                                     \
+    "str r7, " QPS_AT_LAST "\n\t"                                                                                      \
+    "b 7b\n"                                                                                                           \
     "9:\n\t"                                                                                                           \
-    "movs r2, #0\n\t"                                                                                                  \
-    "str r2, " QPS_AT_FIRST "\n\t"                                                                                     \
-    "ldr r0, " QPS_AT_CODES "\n\t"                                                                                     \
-    "b 8b\n\t"                                                                                                         \
-    ".ltorg"
+    QPS_LEAVE
 /* low, of r5 to r7, = all - odd * 2^shift; spare is free */
 #define QPS_LOWER(low, all, odd, shift, spare)                                                                         \
     "mov " spare ", " odd "\n\t"                                                                                       \
@@ -153,7 +170,8 @@
     "b 6f\n"                                                                                                           \
     "5:\n\t"                                                                                                           \
     QPS_SPREAD(QPS_ADD)                                                                                                \
-    "6:\n\t"
+    "6:\n\t"                                                                                                           \
+    "adds r0, #192\n\t" /* of QPS_GROUP_SUMS, a pixel's QPS_PAIRS left out */
 
 /* Bytes in r4, and r5, as pairs of sums at r0, which moves on; r1: 0x00FF00FF. */
 #define QPS_WRITE_ONE                                                                                                  \

@@ -170,19 +170,17 @@ static inline uint32_t qps_upper_halves(uint32_t pair0, uint32_t pair1)
 /* Rests are added up as words are, then the sums of each byte are put together. A group has room for those of a word. */
 void qps_rest_2(const qps_blocks_t *rest, uint32_t bits)
 {
-    uint32_t *const sums = rest->sums;
     if (rest->size > 1U) {
-#if QPS_UNALIGNED
-        qps_words_2(rest);
-#elif QPS_NARROW_BLOCKS
+#if QPS_WORDS
         qps_half_words_2(rest);
 #else
+        uint32_t *const sums = rest->sums;
         qps_add_words_2(rest, 2U);
-#endif
         sums[0] = qps_lower_halves(sums[0], sums[1]);
         sums[1] = qps_lower_halves(sums[4], sums[5]);
         sums[2] = qps_lower_halves(sums[2], sums[3]);
         sums[3] = qps_lower_halves(sums[6], sums[7]);
+#endif
     } else if (bits == 4U) {
         qps_sum_byte_4(rest);
     } else {
