@@ -28,6 +28,8 @@ CORES = ("M0", "M3", "M4", "M55")
 """The M7 and the M33 run the code of the M4."""
 CHANNELS = (4, 8, 12, 16, 20, 24, 28, 32, 33, 36, 40, 48, 56, 64, 96, 102, 130)
 RATE = 0.15
+RATES = (0.02, 0.05, 0.15)
+"""Lists of three, seven and twenty events in the mean."""
 
 
 def job(channels: int, bits: int, inputs: NDArray[np.uint8]) -> Job:
@@ -59,6 +61,20 @@ def table(channels: Sequence[int] = CHANNELS, rate: float = RATE, cores: Iterabl
                 f"| {core} | {count} | {eight:,.0f} | {four:,.0f} | {two:,.0f} "
                 f"| {four / eight - 1:+.1%} | {two / four - 1:+.1%} |"
             )
+    return lines
+
+
+def extremes(rates: Sequence[float] = RATES, cores: Iterable[str] = CORES) -> list[str]:
+    """Markdown: of all numbers of channels the one where fewer bits do worst, by core and rate."""
+    lines = ["| core | rate | 4 against 8 | 2 against 4 |", "|---|--:|--:|--:|"]
+    for core in cores:
+        for rate in rates:
+            counted = measure(core, CHANNELS, rate).items()
+            cells = []
+            for more in range(len(WIDTHS) - 1):
+                worst, channels = max((counts[more + 1] / counts[more] - 1, channels) for channels, counts in counted)
+                cells.append(f"{worst:+.1%} ({channels} channels)")
+            lines.append(f"| {core} | {rate:.0%} | {' | '.join(cells)} |")
     return lines
 
 

@@ -81,12 +81,11 @@ def last_bytes() -> Tested:
 def _additions(channels: int, counts: tuple[int, ...]) -> Tested:
     inputs = max(counts)
     layers = Layers(seed=2).events(inputs, 1, 1)
-    layers.layer(channels, 2, fraction_bits=0, after="input")
-    layers.layer(channels, 4, fraction_bits=0, after="input")
-    most = min((2**16 - 1) // inputs, 255)
-    codes = layers.rng.integers(0, most + 1, (channels, inputs, 1, 1)).astype(np.uint8)
-    codes[0] = most
-    layers.layer(channels, 8, fraction_bits=0, after="input", codes=codes)
+    for bits in (2, 4, 8):
+        most = min((2**16 - 1) // inputs, 2**bits - 1)
+        codes = layers.rng.integers(0, most + 1, (channels, inputs, 1, 1)).astype(np.uint8)
+        codes[::3] = most
+        layers.layer(channels, bits, fraction_bits=0, after="input", codes=codes)
     layers.add("neuron0", "neuron1").add("neuron0 + neuron1", "neuron2")
     return case_of(layers, counted_spikes(layers.network(), counts))
 

@@ -115,20 +115,44 @@ MUTANTS = {
         *("most < lif->packed_limit", "most < lif->packed_limit + 2U"),
     ),
     "more events than lanes hold": (
-        *(DSP, "additions", "qps_blocks.c"),
-        *('"add r5, r1, #2 * " events', '"add r5, r1, #2 + 2 * " events'),
+        *(DSP, "additions", "qps_thumb2.h"),
+        *('events ", #2 * " rows', 'events ", #2 + 2 * " rows'),
     ),
-    "last rows with the sums of those before": (DSP, "additions", "qps_blocks.c", '"mov r12, r6', '"mov r12, r12'),
-    "next block's sums in this one's group": (DSP, "additions", "qps_blocks.c", '"add r1, #256', '"add r1, #64'),
+    "last rows with the sums of those before": (DSP, "additions", "qps_crumbs.c", '"mov r12, r6', '"mov r12, r12'),
+    "next block's sums in this one's group": (DSP, "additions", "qps_thumb2.h", '"adds r1, #192', '"adds r1, #0'),
+    "next chunk's sums behind those of the last block": (
+        *(DSP, "additions", "qps_thumb2.h"),
+        *('"ldr r0, [r4, #12]', '"ldr r0, " QPS_AT_SUMS "'),
+    ),
+    "next chunk in the last block only": (
+        *(DSP, "additions", "qps_thumb2.h"),
+        *('"ldr r0, [r4, #20]', '"movs r0, #1'),
+    ),
     "second group of 8 bits in the first": (DSP, "additions", "qps_blocks.c", '"eor r4, r4, #192', '"eor r4, r4, #0'),
-    "no chunk is added": (DSP, "additions", "qps_blocks.c", '"ldm r1, {r4-r7}', '"mov r4, #0'),
-    "no chunk of a half is added": (DSP, "additions", "qps_blocks.c", '"ldm r1, {r4, r5}', '"mov r4, #0'),
+    "no chunk is added": (DSP, "additions", "qps_thumb2.h", '"ldm r1, {r4-r7}', '"mov r4, #0'),
+    "no chunk of a half is added": (DSP, "additions", "qps_thumb2.h", '"ldm r1, {r4, r5}', '"mov r4, #0'),
     "no chunk of a word is added": (DSP, "additions", "qps_blocks.c", '"ldr r4, [r1]', '"mov r4, #0'),
     "words of a half exchanged": (DSP, "columns", "qps_blocks.c", '"ldm r4, {r4, r5}', '"ldrd r5, r4, [r4]'),
     "half a word of 4 bits": (DSP, "additions", "qps_blocks.c", '"ldr r4, [r0, r4]', '"ldrh r4, [r0, r4]'),
     "half a word of 2 bits": (
-        *(DSP, "columns", "qps_blocks.c"),
-        *('"ldr " word ", [r0, r4]', '"ldrh " word ", [r0, r4]'),
+        *(DSP, "columns", "qps_crumbs.c"),
+        *('QPS_ADD_CRUMBS_OF_ONE("ldr", "2"', 'QPS_ADD_CRUMBS_OF_ONE("ldrh", "2"'),
+    ),
+    "half a word of 2 bits in a short list": (
+        *(DSP, "columns", "qps_crumbs.c"),
+        *('QPS_NEXT_CRUMB("ldr", "2", "r2"', 'QPS_NEXT_CRUMB("ldrh", "2", "r2"'),
+    ),
+    "one row more than lanes of 4 bits have room for": (
+        *(DSP, "additions", "qps_crumbs.c"),
+        *('"cmp r4, #10', '"cmp r4, #12'),
+    ),
+    "sums of short lists in another order": (
+        *(DSP, "additions", "qps_crumbs.c"),
+        *('QPS_PICK_FOUR("8")', 'QPS_PICK_FOUR("4")'),
+    ),
+    "odd codes of half a word over the even ones": (
+        *(DSP, "rests", "qps_crumbs.c"),
+        *('" odd ", lsl #16', '" odd ", lsl #12'),
     ),
     "last spikes too low": (DSP, "both ways", "qps_lif.c", "0x10001U << low", "0x10001U << (low / 2U)"),
     "last neurons' spikes too high": (
@@ -145,7 +169,7 @@ MUTANTS = {
         *('QPS_LIF_ONE("w", "2", "128")', 'QPS_LIF_ONE("w", "2", "64")'),
     ),
     "odd bytes left in the even ones of a word": (
-        *(THUMB2, "additions", "qps_blocks.c"),
+        *(THUMB2, "additions", "qps_thumb2.h"),
         *('" all ", " odd ", lsl #8', '" all ", " odd ", lsl #7'),
     ),
     "half of the upper product": (THUMB2, "bytes", "qps_image.c", '" high ", lsl #8', '" high ", lsl #7'),
@@ -170,7 +194,7 @@ MUTANTS = {
     "upper code by one bit less": (THUMB1, "bytes", "qps_image.c", '"lsrs r7, r7, #24', '"lsrs r7, r7, #25'),
     "one row more than lanes have room for": (
         *(THUMB1, "additions", "qps_narrow.h"),
-        *('"adds r4, #2 * " events', '"adds r4, #2 + 2 * " events'),
+        *('"adds r7, #2 * " rows', '"adds r7, #2 + 2 * " rows'),
     ),
     "one of the last rows left out": (
         *(THUMB1, "additions", "qps_crumbs_narrow.c"),
@@ -181,6 +205,26 @@ MUTANTS = {
         *('QPS_CLEAR_CRUMB, "4", "7"', 'QPS_CLEAR_CRUMB, "4", "14"'),
     ),
     "one byte of two": (THUMB1, "rests", "qps_crumbs_narrow.c", '"ldrh r2, [r0, r3]', '"ldrb r2, [r0, r3]'),
+    "one row more than lanes of 4 bits have room for, in Thumb": (
+        *(THUMB1, "additions", "qps_crumbs_narrow.c"),
+        *('"cmp r4, #10', '"cmp r4, #12'),
+    ),
+    "sums of short lists in another order, in Thumb": (
+        *(THUMB1, "additions", "qps_crumbs_narrow.c"),
+        *('QPS_PICK_FOUR("8")', 'QPS_PICK_FOUR("4")'),
+    ),
+    "odd codes of half a word over the even ones, in Thumb": (
+        *(THUMB1, "rests", "qps_crumbs_narrow.c"),
+        *('"lsls r7, r7, #16', '"lsls r7, r7, #12'),
+    ),
+    "next chunk's sums behind those of the last block, in Thumb": (
+        *(THUMB1, "additions", "qps_narrow.h"),
+        *('"ldr r2, [r3, #12]', '"ldr r2, " QPS_AT_SUMS "'),
+    ),
+    "next chunk in the last block only, in Thumb": (
+        *(THUMB1, "additions", "qps_narrow.h"),
+        *('"ldr r2, [r3, #20]', '"movs r2, #1'),
+    ),
     "rows of a half twice as long": (
         *(THUMB1, "columns", "qps_blocks_narrow.c"),
         *('"lsls r6, r6, #3', '"lsls r6, r6, #4'),

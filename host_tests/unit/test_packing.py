@@ -36,6 +36,18 @@ def test_which_maps_are_packed(packing: Packing, expected: list[str]) -> None:
     assert [plan.layouts[f"neuron{index}"].format for index in range(8)] == expected
 
 
+@pytest.mark.parametrize(("size", "worth"), [(12, True), (32, False)])
+def test_bytes_that_cost_time_where_ram_is_saved(size: int, worth: bool) -> None:
+    """35 channels take 5 bytes, not 8, where that makes the arena smaller by a sixteenth."""
+    layers = Layers(seed=1).image(2, size, size).layer(35, 4, AROUND).layer(35, 4, AROUND).layer(35, 4, AROUND)
+    same = layers.network()
+    words, auto, packed = (make_plan(same, "net", PlanOptions(packing=way)) for way in ("words", "auto", "bytes"))
+    assert packed.arena_bytes < words.arena_bytes
+    assert (packed.arena_bytes <= words.arena_bytes * 15 / 16) == worth
+    chosen = packed if worth else words
+    assert (auto.layouts, auto.buffers) == (chosen.layouts, chosen.buffers)
+
+
 def test_bytes_of_a_pixel() -> None:
     plan = make_plan(network(35, 8), "net", PlanOptions(packing="bytes"))
     layout = plan.layouts["neuron0"]

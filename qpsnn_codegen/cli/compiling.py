@@ -101,7 +101,7 @@ shows how many instructions are predicted, expected and at worst.
     type=click.Choice(["auto", "words", "bytes"]),
     default="auto",
     show_default=True,
-    help="Spikes in bytes: where that costs no time, nowhere, wherever possible.",
+    help="Spikes in bytes: where that costs no time or saves RAM, nowhere, wherever possible.",
 )
 @click.option(
     "--kernel", "kernels", multiple=True, metavar="LAYER=KERNEL", help="generic, events or image; may be repeated."

@@ -8,7 +8,7 @@ from typing import Any, Literal, get_args
 Schedule = Literal["auto", "window", "rows"]
 """Stages in turns, row by row: where that saves RAM, never, wherever it can be."""
 Packing = Literal["auto", "words", "bytes"]
-"""Spikes of a pixel in whole bytes: where that costs no time, never, wherever it can be."""
+"""Spikes of a pixel in whole bytes: where that costs no time or the arena gets smaller, never, wherever it can be."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

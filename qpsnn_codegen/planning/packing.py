@@ -10,19 +10,23 @@ from qpsnn_codegen.planning.options import Packing
 from qpsnn_codegen.planning.stages import Stage
 
 
-def packed_maps(stages: Sequence[Stage], layouts: Mapping[str, MapLayout], packing: Packing) -> dict[str, MapLayout]:
-    """The maps that get smaller, of those whose kernels can do with bytes, by node."""
-    if packing == "words":
-        return {}
+def packed_maps(stages: Sequence[Stage], layouts: Mapping[str, MapLayout], packing: Packing) -> list[dict[str, MapLayout]]:
+    """The maps that get smaller, of those whose kernels can do with bytes, by node.
+
+    One choice, or two where the arena is to decide: without those that cost time, and with them.
+    """
     words = {name for stage in stages if not stage.kernel.reads_bytes for name in stage.reads}
-    packed = {}
+    smaller = {}
     for stage in stages:
         layout = layouts[stage.node]
         if stage.kernel.writes_bytes and stage.node not in words and layout.format == "SPIKES":
-            smaller = replace(layout, format="SPIKES8")
-            if smaller.size < layout.size and (packing == "bytes" or _costs_no_time(layout.shape[0])):
-                packed[stage.node] = smaller
-    return packed
+            packed = replace(layout, format="SPIKES8")
+            if packed.size < layout.size:
+                smaller[stage.node] = packed
+    free = {node: layout for node, layout in smaller.items() if _costs_no_time(layout.shape[0])}
+    if packing == "auto":
+        return [free] if free == smaller else [free, smaller]
+    return [smaller if packing == "bytes" else {}]
 
 
 def _costs_no_time(channels: int) -> bool:

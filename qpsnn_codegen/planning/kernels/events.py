@@ -108,7 +108,7 @@ class EventsKernel(LayerKernel):
         """Events of a timestep for which its list is kept from one window to the next; 0: it is made anew.
 
         Lists are shorter than a quarter of all rows unless far more neurons spike than a network that is meant to be
-        fast would let; where they are longer they are made anew, which costs time and nothing else.
+        fast would let; where they outgrow 7/16 of them they are made anew, which costs time and nothing else.
         """
         window = self.conv.window
         width = self.candidate.types[self.conv.inputs[0]].shape[2]
@@ -117,7 +117,7 @@ class EventsKernel(LayerKernel):
         indices = columns * self._rows // window.kernel[1]
         if not moves or columns == window.kernel[1] or indices > _MAX_ROWS or self.candidate.timesteps > STEPS:
             return 0
-        return -(-self._rows // 2) + _WORD_EVENTS
+        return -(-7 * self._rows // 16) + _WORD_EVENTS
 
     @property
     def _bits(self) -> int:
