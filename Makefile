@@ -24,7 +24,8 @@ test-quick: setup ## run the tests that take under two minutes together
 
 check: .venv/.setup ## formatting, lint and types
 	$(BIN)/ruff format --check .
-	$(BIN)/clang-format --dry-run --Werror $(C_FILES)
+	@$(BIN)/clang-format --dry-run --Werror $(C_FILES)
+	@awk 'length > 120 { print FILENAME ":" FNR ": over 120 columns"; bad = 1 } END { exit bad }' $(C_FILES)
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 

@@ -1,7 +1,8 @@
 /* The host application: inputs from standard input, results to standard output, as raw native-endian values.
  *
- * Per input of QPS_MODEL_INPUT_SIZE elements: QPS_MODEL_CLASSES int32_t logits, and, built with QPS_TRACE=1, every spike of every
- * layer as QPS_MODEL_TRACE_WORDS words. Ends with 0 at the end of input, 1 if an input is cut short or a run fails. */
+ * Per input of QPS_MODEL_INPUT_SIZE elements: QPS_MODEL_CLASSES int32_t logits, and, built with QPS_TRACE=1, every
+ * spike of every layer as QPS_MODEL_TRACE_WORDS words. Ends with 0 at the end of input, 1 if an input is cut short
+ * or a run fails. */
 #include <stdio.h>
 
 #include "model.h"

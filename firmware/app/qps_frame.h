@@ -1,5 +1,5 @@
-/* Frames of the serial protocol, version 1 (docs/protocol.md): packets with a CRC-32, made free of zeros by COBS, between
- * zeros. Receiving takes one byte at a time into a buffer of fixed size, whatever the bytes are. */
+/* Frames of the serial protocol, version 1 (docs/protocol.md): packets with a CRC-32, made free of zeros by COBS,
+ * between zeros. Receiving takes one byte at a time into a buffer of fixed size, whatever the bytes are. */
 #ifndef QPS_FRAME_H
 #define QPS_FRAME_H
 
@@ -49,8 +49,8 @@ qps_wire_t qps_frame_check(const qps_frame_t *frame);
 /* Sends one byte. */
 typedef void qps_write_fn(uint8_t byte);
 
-/* Send packet[0 .. length) as a frame of its own. The CRC is put into the QPS_CRC_BYTES bytes behind it, which must exist;
- * length is at most QPS_PACKET_MAX - QPS_CRC_BYTES. */
+/* Send packet[0 .. length) as a frame of its own. The CRC is put into the QPS_CRC_BYTES bytes behind it, which must
+ * exist; length is at most QPS_PACKET_MAX - QPS_CRC_BYTES. */
 void qps_frame_send(uint8_t *packet, uint32_t length, qps_write_fn *write);
 
 /* CRC-32 as in zlib: crc is 0, or the result for the bytes before these. */

@@ -1,4 +1,5 @@
-/* What listens to a run of the network, in the form in which the protocol answers it. Only in images with the trace hooks. */
+/* What listens to a run of the network, in the form in which the protocol answers it. Only in images with the trace
+ * hooks. */
 #ifndef QPS_LISTENERS_H
 #define QPS_LISTENERS_H
 
@@ -17,8 +18,8 @@ typedef struct {
     uint32_t stage;    /* of operations: the one that runs */
 } qps_listener_t;
 
-/* For a sink's stage(). context: QPS_MODEL_STAGES + 1 words. What each stage took is added to its own; the last one holds the
- * stage that runs, or, as it must before a run, QPS_MODEL_STAGES. */
+/* For a sink's stage(). context: QPS_MODEL_STAGES + 1 words. What each stage took is added to its own; the last one
+ * holds the stage that runs, or, as it must before a run, QPS_MODEL_STAGES. */
 void qps_add_time(void *context, uint32_t stage);
 
 /* The others' context is a qps_listener_t. Both are needed to count operations; its values are pairs, of which only the

@@ -70,7 +70,7 @@ static uint32_t count_from(uint32_t first, uint32_t total, uint32_t most)
     return count < most ? count : most;
 }
 
-/* --- the requests: each reads its body, writes its answer over it and sets *size from the one's bytes to the other's */
+/* --- the requests: each reads its body, writes its answer over it and sets *size from that one's bytes to its own */
 
 static qps_wire_t answer_hello(const qps_protocol_t *protocol, uint8_t *body, uint32_t *size)
 {

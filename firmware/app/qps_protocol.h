@@ -1,7 +1,8 @@
 /* The device's side of the serial protocol, version 1 (docs/protocol.md): one network, one input buffer, one answer to
  * every frame. Needs app/model.h, the port's functions, and nothing of the processor.
  *
- * The build names the board: QPS_BOARD_NAME and QPS_CORE_NAME are strings, QPS_COUNTER_HZ is the counter's ticks per second. */
+ * The build names the board: QPS_BOARD_NAME and QPS_CORE_NAME are strings, QPS_COUNTER_HZ is the counter's ticks per
+ * second. */
 #ifndef QPS_PROTOCOL_H
 #define QPS_PROTOCOL_H
 
@@ -47,8 +48,8 @@ typedef struct {
     uint32_t ticks[QPS_MODEL_STAGES + 1U]; /* of each stage; see qps_add_time() */
 #endif
     qps_model_t net;
-    /* Last, so that a write beyond it is one beyond the whole object, which sanitizers see. The bytes on the wire are these
-     * bytes: inputs wider than a byte are little-endian, as all supported processors are. */
+    /* Last, so that a write beyond it is one beyond the whole object, which sanitizers see. The bytes on the wire
+     * are these bytes: inputs wider than a byte are little-endian, as all supported processors are. */
     qps_model_input_t input[QPS_MODEL_INPUT_SIZE];
 } qps_protocol_t;
 

@@ -1,7 +1,8 @@
 /* The serial application: answers requests over the board's UART, see docs/protocol.md. */
 #include "qps_protocol.h"
 
-/* Long enough for a counter that ticks once in 64 instructions to be right within a thousandth; some 0.1 s at 16 MHz. */
+/* Long enough for a counter that ticks once in 64 instructions to be right within a thousandth; some 0.1 s at 16
+ * MHz. */
 #define CALIBRATION_ROUNDS 262144U
 #define CALIBRATION_INSTRUCTIONS (2U * CALIBRATION_ROUNDS)
 

@@ -1,5 +1,5 @@
-/* Thumb-2: blocks, halves and words of 4-bit and of 8-bit codes. 13 registers and the link register, all of them taken, which is why this
- * is not left to a compiler. */
+/* Thumb-2: blocks, halves and words of 4-bit and of 8-bit codes. 13 registers and the link register, all of them
+ * taken, which is why this is not left to a compiler. */
 #include "qps_thumb2.h"
 
 #if QPS_BLOCKS && !QPS_HELIUM
@@ -28,7 +28,8 @@
     "mul r4, r4, r10\n\t"                                                                                              \
     "ldr r4, [r0, r4]\n\t"                                                                                             \
     ADD_WORD("r4", "r2", "r8")
-/* From r1 to last, which LOAD_LAST brings, four rows at a time; the first round begins where it must for the last one to be whole. */
+/* From r1 to last, which LOAD_LAST brings, four rows at a time; the first round begins where it must for the last
+ * one to be whole. */
 #define QPS_ADD_ROWS(ADD_ROW, FIRST_WORD, ADD_WORD, LOAD_LAST, last)                                                   \
     ADD_ROW(FIRST_WORD)                                                                                                \
     LOAD_LAST                                                                                                          \
@@ -94,7 +95,8 @@ QPS_LOOP(qps_words_4)
           QPS_NEXT_ALONE("r6"));
 }
 
-/* Of 16 channels, two of them a group; 16 bits are enough for any number of rows. In FIRST is what comes behind a block's sums. */
+/* Of 16 channels, two of them a group; 16 bits are enough for any number of rows. In FIRST is what comes behind a
+ * block's sums. */
 QPS_LOOP(qps_blocks_8)
 {
     __asm(QPS_ENTER

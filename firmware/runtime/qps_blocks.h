@@ -1,4 +1,5 @@
-/* The inner loops of qps_rows.c, for cores that have registers enough: rows of all whole blocks, added up from the first event to the last. */
+/* The inner loops of qps_rows.c, for cores that have registers enough: rows of all whole blocks, added up from the
+ * first event to the last. */
 #ifndef QPS_BLOCKS_H
 #define QPS_BLOCKS_H
 
@@ -23,7 +24,8 @@ typedef struct {
     uint32_t count;      /* of blocks, at least one; of anything else: 1 */
 } qps_blocks_t;
 
-/* Where the sums of block k are written, or those of the first word behind k blocks: two blocks of 8-bit codes make a group. */
+/* Where the sums of block k are written, or those of the first word behind k blocks: two blocks of 8-bit codes make
+ * a group. */
 static inline uint32_t *qps_block_sums(uint32_t bits, uint32_t k, uint32_t *sums)
 {
     return sums + (bits == 8U ? k / 2U * QPS_GROUP_SUMS + k % 2U * (QPS_PAIRS / 2U) : k * QPS_GROUP_SUMS);

@@ -1,7 +1,7 @@
 /* Helium: a row is one vector register, its sums are two or four others.
  *
- * Four events are taken at a time: four addresses are computed at once, then their rows are added one by one. The first round
- * begins in its middle, so that the last one is whole. */
+ * Four events are taken at a time: four addresses are computed at once, then their rows are added one by one. The
+ * first round begins in its middle, so that the last one is whole. */
 #include "qps_blocks.h"
 
 #if QPS_HELIUM
@@ -14,7 +14,8 @@ _Static_assert(4U * QPS_GROUP_SUMS == 256U && 2U * QPS_PAIRS == 32U, "steps from
 /* An instruction a line. */
 /* clang-format off */
 
-/* All of it in assembly: codes in r0, the first block's; events in r1, end in r2, sums in r3, size in r8, count in r9. */
+/* All of it in assembly: codes in r0, the first block's; events in r1, end in r2, sums in r3, size in r8, count in
+ * r9. */
 #define QPS_LOOP(name) __attribute__((naked)) void name(const qps_blocks_t *blocks __attribute__((unused)))
 /* All registers that a caller keeps something in. */
 #define QPS_ENTER_ALL                                                                                                  \
@@ -91,8 +92,9 @@ _Static_assert(4U * QPS_GROUP_SUMS == 256U && 2U * QPS_PAIRS == 32U, "steps from
     QPS_ADD_NIBBLES("r6", "q0", "q1")                                                                                  \
     QPS_ADD_NIBBLES("r12", "q0", "q1")
 
-/* 32 channels: four rounds at a time, which is what lanes of 8 bits have room for, first what is more than a multiple of that. Of
- * lower codes q4 sums the bytes and those above them together, modulo 2^16, and q5 those above; q6 and q7 do of upper ones. */
+/* 32 channels: four rounds at a time, which is what lanes of 8 bits have room for, first what is more than a
+ * multiple of that. Of lower codes q4 sums the bytes and those above them together, modulo 2^16, and q5 those above;
+ * q6 and q7 do of upper ones. */
 #define QPS_ADD_LANES(lanes, both, odd)                                                                                \
     "vadd.i16 " both ", " both ", " lanes "\n\t"                                                                       \
     "vshr.u16 " lanes ", " lanes ", #8\n\t"                                                                            \
@@ -141,7 +143,8 @@ QPS_LOOP(qps_blocks_4)
           QPS_LEAVE_ALL);
 }
 
-/* 16 channels; 16 bits are enough for any number of rows. r10's steps from block to block, of bytes of sums, take turns. */
+/* 16 channels; 16 bits are enough for any number of rows. r10's steps from block to block, of bytes of sums, take
+ * turns. */
 QPS_LOOP(qps_blocks_8)
 {
     __asm("push {r4-r11, lr}\n\t"
@@ -214,7 +217,8 @@ QPS_LOOP(qps_halves_8)
           QPS_LEAVE_HALVES);
 }
 
-/* 2-bit codes: a register holds rows of two events, and sums q0 to q3 are of its bytes without their lowest 0 to 3 codes. */
+/* 2-bit codes: a register holds rows of two events, and sums q0 to q3 are of its bytes without their lowest 0 to 3
+ * codes. */
 #define QPS_ADD_CRUMBS                                                                                                 \
     "vadd.i8 q0, q0, q5\n\t"                                                                                           \
     "vshr.u8 q6, q5, #2\n\t"                                                                                           \
@@ -274,8 +278,8 @@ QPS_LOOP(qps_halves_8)
     "vmovl" part ".u8 " spare ", " lanes "\n\t"                                                                        \
     "vadd.i16 " sums ", " sums ", " spare "\n\t"
 
-/* Two blocks at a time: of an event, the row of the first block is in one half of a register, that of the second in the other; so none
- * are to be added up in the end. q4: from one to the other, q7: 8 in each lane. */
+/* Two blocks at a time: of an event, the row of the first block is in one half of a register, that of the second in
+ * the other; so none are to be added up in the end. q4: from one to the other, q7: 8 in each lane. */
 #define QPS_TAKE_OFFSETS                                                                                               \
     "vmov.i32 q7, #8\n\t"                                                                                              \
     "vmov.i32 q4, #0\n\t"                                                                                              \
@@ -348,7 +352,8 @@ QPS_LOOP(qps_blocks_2)
           "vstrw.u32 q2, [r3, #48]\n\t"
           QPS_LEAVE_ALL
 
-          /* More than lanes have room for: the above returns here, and r1 is behind what it added up. r4: rounds left. */
+          /* More than lanes have room for: the above returns here, and r1 is behind what it added up. r4: rounds
+           * left. */
           "12:\n\t"
           "sub r4, r2, #20\n\t"
           "movs r2, #20\n\t"

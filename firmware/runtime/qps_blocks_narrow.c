@@ -93,7 +93,8 @@ QPS_LOOP(qps_words_4)
           QPS_NEXT_CHUNK("17", "", ""));
 }
 
-/* Of 16 channels, two of them a group; 16 bits are enough for any number of rows. In QPS_AT_FIRST is what comes behind a block's sums. */
+/* Of 16 channels, two of them a group; 16 bits are enough for any number of rows. In QPS_AT_FIRST is what comes
+ * behind a block's sums. */
 QPS_LOOP(qps_blocks_8)
 {
     __asm(QPS_ENTER

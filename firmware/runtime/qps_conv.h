@@ -1,10 +1,10 @@
 /* Convolution (and linear layers, whose window is the whole map) with packed weight codes.
  *
- * The current is A = m * sum(u * s) - z * sum(s) over the window, u the unsigned code, s the input value: the real weight is
- * a positive scale times (m * u - z). Only inputs that are not zero are looked at.
+ * The current is A = m * sum(u * s) - z * sum(s) over the window, u the unsigned code, s the input value: the real
+ * weight is a positive scale times (m * u - z). Only inputs that are not zero are looked at.
  *
- * Layout of codes: rows [kernel_y][kernel_x][input channel], each row_bytes long, each the codes of the output channels of
- * that input channel's group, bits wide, lowest bits first. One event adds one contiguous row.
+ * Layout of codes: rows [kernel_y][kernel_x][input channel], each row_bytes long, each the codes of the output channels
+ * of that input channel's group, bits wide, lowest bits first. One event adds one contiguous row.
  * Range: the generator has proven m * sum(u * s), z * sum(s) and A to fit int32_t for every possible input. */
 #ifndef QPS_CONV_H
 #define QPS_CONV_H

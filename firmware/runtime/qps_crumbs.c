@@ -42,8 +42,8 @@
     "and r4, r4, #0xCCCCCCCC\n\t"                                                                                      \
     "add " odd ", " odd ", r4, lsr #2\n\t"
 
-/* A list of QPS_CRUMB_ROWS rows or less needs no lanes of 8 bits: rows are added up from r1 to r11, and sums picked from lanes of 4 bits.
- * Longer ones go on at 9. */
+/* A list of QPS_CRUMB_ROWS rows or less needs no lanes of 8 bits: rows are added up from r1 to r11, and sums picked
+ * from lanes of 4 bits. Longer ones go on at 9. */
 #define QPS_IF_SHORT(events, end)                                                                                      \
     "subs r4, " end ", " events "\n\t"                                                                                 \
     "cmp r4, #10\n\t"                                                                                                  \
@@ -69,8 +69,8 @@
     QPS_PICK("r5", "r3", shift)                                                                                        \
     "stm lr!, {r4, r5}\n\t"
 
-/* Longer lists, five rows at a time: into their middle for the r4 that are left, and on at 1 while there are five, at 0 for what is left
- * then. last is five rows early. */
+/* Longer lists, five rows at a time: into their middle for the r4 that are left, and on at 1 while there are five,
+ * at 0 for what is left then. last is five rows early. */
 #define QPS_INTO_FIVE                                                                                                  \
     "tbb [pc, r4]\n"                                                                                                   \
     "1:\n\t"                                                                                                           \
@@ -84,8 +84,8 @@
     "lsrs r4, #1\n\t"                                                                                                  \
     "bne 0b\n\t"
 
-/* Of 32 channels: all codes in r6 and r12, the odd ones in r7 and lr. Where these go there is no register for two of the eight sums, which
- * are in the frame. */
+/* Of 32 channels: all codes in r6 and r12, the odd ones in r7 and lr. Where these go there is no register for two of
+ * the eight sums, which are in the frame. */
 #define QPS_KEEP_CRUMBS                                                                                                \
     QPS_LOWER_CRUMBS("r6", "r7")                                                                                       \
     QPS_LOWER_CRUMBS("r12", "lr")                                                                                      \

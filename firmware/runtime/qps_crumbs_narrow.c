@@ -6,9 +6,9 @@
 /* An instruction a line. */
 /* clang-format off */
 
-/* Of QPS_CRUMB_ROWS rows of two words, r6 and r7 have all lanes and the odd ones of the first word, r8 and r9 those of the second.
- * r3: a row, r4 and r5: masks of odd lanes. Of the 4-bit lanes, four sums are in
- * the frame and four in r10 to r12 and lr, where they belong in the end. */
+/* Of QPS_CRUMB_ROWS rows of two words, r6 and r7 have all lanes and the odd ones of the first word, r8 and r9 those of
+ * the second. r3: a row, r4 and r5: masks of odd lanes. Of the 4-bit lanes, four sums are in the frame and four in r10
+ * to r12 and lr, where they belong in the end. */
 #define QPS_ADD_CRUMBS(place) /* 26 bytes */                                                                           \
     "ldrh r3, [r1, #" place "]\n\t"                                                                                    \
     "lsls r3, r3, #3\n\t"                                                                                              \
@@ -47,7 +47,8 @@
     "ldr r2, " place "\n\t"                                                                                            \
     "mov " sum ", r2\n\t"
 
-/* A list of QPS_CRUMB_ROWS rows or less needs no lanes of 8 bits: sums are picked from lanes of 4 bits. Longer ones go on at 8. */
+/* A list of QPS_CRUMB_ROWS rows or less needs no lanes of 8 bits: sums are picked from lanes of 4 bits. Longer ones
+ * go on at 8. */
 #define QPS_IF_SHORT                                                                                                   \
     "subs r4, r3, r2\n\t"                                                                                              \
     "cmp r4, #10\n\t"                                                                                                  \
@@ -74,8 +75,8 @@
     QPS_PICK_TWO("r6", "r7", shift)                                                                                    \
     QPS_PICK_TWO("r2", "r3", shift)
 
-/* Rounds of five rows, of so many bytes of code each, to 2; or into the middle of one for what is left of the last ones, and then to 4.
- * LAST is five rows early. */
+/* Rounds of five rows, of so many bytes of code each, to 2; or into the middle of one for what is left of the last
+ * ones, and then to 4. LAST is five rows early. */
 #define QPS_LOAD_MASKS                                                                                                 \
     "ldr r4, =0xCCCCCCCC\n\t"                                                                                          \
     "ldr r5, =0xF0F0F0F0\n\t"

@@ -1,8 +1,9 @@
-/* Event-driven layers of spiking neurons: weights are only touched where an input spiked, and then for all outputs at once.
+/* Event-driven layers of spiking neurons: weights are only touched where an input spiked, and then for all outputs at
+ * once.
  *
- * For each output pixel and timestep the spikes under the window become a list of events; the rows of weight codes they name
- * are added up (qps_rows.h); the neurons take the sums (qps_lif.h). A maximum pool that follows is applied on the way: its
- * spikes are OR-ed into the smaller map. */
+ * For each output pixel and timestep the spikes under the window become a list of events; the rows of weight codes
+ * they name are added up (qps_rows.h); the neurons take the sums (qps_lif.h). A maximum pool that follows is applied
+ * on the way: its spikes are OR-ed into the smaller map. */
 #ifndef QPS_EVENTS_H
 #define QPS_EVENTS_H
 
@@ -26,10 +27,12 @@ typedef struct {
     uint16_t slot; /* events of a timestep for which lists are kept; 0: they are not */
 } qps_events_t;
 
-/* Row y of the layer, before the pool, at all timesteps. Rows are computed in order; of input and output, memory may hold
- * fewer rows than they have: those under the window and, of output, all that are still to be read. scratch, in this order:
+/* Row y of the layer, before the pool, at all timesteps. Rows are computed in order; of input and output, memory may
+ * hold fewer rows than they have: those under the window and, of output, all that are still to be read. scratch, in
+ * this order:
  *   sums of QPS_STEPS timesteps; membranes, if there are more timesteps than that: one for each sum of one;
- *   spikes of one pixel, and of one without events: QPS_STEPS times the words of its channels each; the lists of events, 16 bits each: all rows, and QPS_STEPS slots.
+ *   spikes of one pixel, and of one without events: QPS_STEPS times the words of its channels each; the lists of
+ *     events, 16 bits each: all rows, and QPS_STEPS slots.
  * It need not be the same from row to row. output aliases neither input nor scratch. */
 void qps_events_row(const qps_events_t *layer, const void *input, uint32_t *output, int32_t *scratch, uint32_t y);
 

@@ -18,7 +18,8 @@ typedef struct {
     uint32_t cost; /* of the events */
 } qps_any_charge_t;
 
-/* Charge membranes, whose sums are step apart. Modulo 2^32: that in the end they fit is proven, not that they do on the way. */
+/* Charge membranes, whose sums are step apart. Modulo 2^32: that in the end they fit is proven, not that they do on
+ * the way. */
 QPS_ALONE static void qps_any_charge_lanes(const qps_any_charge_t *charge, const qps_half_t *sums, uint32_t step,
                                            uint32_t first, uint32_t count, int32_t *membranes)
 {

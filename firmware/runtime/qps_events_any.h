@@ -1,8 +1,10 @@
 /* Event-driven layers of any weights and any neurons: those that qps_events.h leaves out.
  *
- * Sums are 16 bits wide. Where more events than that holds reach a pixel, or its neurons are not those of qps_lif.h, the pixel is
- * computed timestep by timestep: the sums of as many events as fit are added to the membranes, until all events
- * are in; then the neurons are looked at one by one. Pixels of such a layer that do fit are computed as by qps_events.h. */
+ * Sums are 16 bits wide. Where more events than that holds reach a pixel, or its neurons are not those of qps_lif.h,
+ * the pixel is computed timestep by timestep: the sums of as many events as fit are added to the membranes, until all
+ * events
+ * are in; then the neurons are looked at one by one. Pixels of such a layer that do fit are computed as by
+ * qps_events.h. */
 #ifndef QPS_EVENTS_ANY_H
 #define QPS_EVENTS_ANY_H
 

@@ -1,4 +1,5 @@
-/* What all event-driven layers share: their buffers, the walk along a row, and pixels whose sums and neurons are the fast ones. */
+/* What all event-driven layers share: their buffers, the walk along a row, and pixels whose sums and neurons are the
+ * fast ones. */
 #ifndef QPS_EVENTS_PIXEL_H
 #define QPS_EVENTS_PIXEL_H
 
@@ -46,8 +47,8 @@ static inline qps_list_t qps_events_list(const qps_events_pixel_t *pixel, uint32
     return pixel->kept ? qps_gather_kept(pixel->gather, t) : qps_gather_window(pixel->gather, pixel->x, first + t);
 }
 
-/* The spikes of some timesteps of a pixel, all of them computed together. Returns 0, nothing done, where a timestep has more
- * than limit events. */
+/* The spikes of some timesteps of a pixel, all of them computed together. Returns 0, nothing done, where a timestep
+ * has more than limit events. */
 static inline int qps_events_together(const qps_events_t *layer, const qps_events_pixel_t *pixel, qps_steps_t *steps,
                                       uint32_t limit, uint32_t *sums, int32_t *membranes, uint32_t *spikes)
 {

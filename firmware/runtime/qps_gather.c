@@ -33,8 +33,8 @@ static inline uint16_t *qps_list_word(uint32_t word, uint32_t base, uint16_t *li
     return list;
 }
 
-/* Append the events of a column at one timestep, whose frame ends at end; returns NULL where the list was beyond limit before
- * a tap. */
+/* Append the events of a column at one timestep, whose frame ends at end; returns NULL where the list was beyond
+ * limit before a tap. */
 static uint16_t *qps_list_column(const qps_column_taps_t *taps, const uint8_t *end, uint16_t *list,
                                  const uint16_t *limit)
 {
@@ -73,11 +73,11 @@ static uint16_t *qps_list_column(const qps_column_taps_t *taps, const uint8_t *e
     "bics r3, r11\n\t"                                                                                                 \
     "bne " again "\n"
 
-/* The same as below for pixels of whole words, one tap at least: from the last channel of a word to the first, which sums do
- * not mind. On the stack: the step, the last one, where its starts have the column's.
- * r1: list, r2: its limit, r3: word, r4: tap, r5: end, r6: the row of a word's last channel, less 8 for each byte up to behind that
- * word, r7: taps left, r8: end of the tap, r9: the row of a word's last channel, r12: the bit of its last channel, lr: bytes of a
- * tap. */
+/* The same as below for pixels of whole words, one tap at least: from the last channel of a word to the first, which
+ * sums do not mind. On the stack: the step, the last one, where its starts have the column's.
+ * r1: list, r2: its limit, r3: word, r4: tap, r5: end, r6: the row of a word's last channel, less 8 for each byte up
+ * to behind that word, r7: taps left, r8: end of the tap, r9: the row of a word's last channel, r12: the bit of its
+ * last channel, lr: bytes of a tap. */
 __attribute__((naked, noinline)) static qps_gather_step_t *
 qps_list_words(const qps_column_taps_t *taps __attribute__((unused)), qps_gather_step_t *step __attribute__((unused)),
                const qps_gather_step_t *last __attribute__((unused)), uint32_t offset __attribute__((unused)))
@@ -160,8 +160,8 @@ qps_list_words(const qps_column_taps_t *taps __attribute__((unused)), qps_gather
 _Static_assert(sizeof(qps_gather_step_t) == 24U && offsetof(qps_gather_step_t, limit) == 4U, "as assembly knows it");
 #endif
 
-/* Append the events of a column to the list of a step and to those of the next ones, up to last, each from its own frame on.
- * Returns the step whose list has no room for it, or last. */
+/* Append the events of a column to the list of a step and to those of the next ones, up to last, each from its own
+ * frame on. Returns the step whose list has no room for it, or last. */
 QPS_ALONE static qps_gather_step_t *qps_list_steps(const qps_column_taps_t *taps, qps_gather_step_t *step,
                                                    const qps_gather_step_t *last, uint32_t place)
 {

@@ -1,9 +1,9 @@
 /* Gathering: the spikes under a window, as a list of the rows of weights they meet.
  *
- * Row (kx * kernel_height + ky) * channels + channel of the weights belongs to channel of tap (ky, kx). So the spikes of one
- * column of the map meet neighbouring rows, and from one position of a window to the next every column but one stays. Lists
- * are therefore kept, where there is room: a new column is appended, the oldest falls away, and origin says by how much all rows
- * have shifted meanwhile. */
+ * Row (kx * kernel_height + ky) * channels + channel of the weights belongs to channel of tap (ky, kx). So the
+ * spikes of one column of the map meet neighbouring rows, and from one position of a window to the next every column
+ * but one stays. Lists are therefore kept, where there is room: a new column is appended, the oldest falls away, and
+ * origin says by how much all rows have shifted meanwhile. */
 #ifndef QPS_GATHER_H
 #define QPS_GATHER_H
 
@@ -53,9 +53,9 @@ typedef struct {
     qps_gather_step_t steps[QPS_STEPS];
 } qps_gather_t;
 
-/* Begin row y of the windows over a map. area: room for a list of all rows of weights, and for QPS_STEPS lists of slot events; slot:
- * 0 if lists are not kept. They can be where windows are at most QPS_GATHER_COLUMNS wide, move by single columns that follow
- * each other, and (map width + 2 * padding) columns of weights' rows are less than 2^16. */
+/* Begin row y of the windows over a map. area: room for a list of all rows of weights, and for QPS_STEPS lists of
+ * slot events; slot: 0 if lists are not kept. They can be where windows are at most QPS_GATHER_COLUMNS wide, move by
+ * single columns that follow each other, and (map width + 2 * padding) columns of weights' rows are less than 2^16. */
 void qps_gather_begin(qps_gather_t *gather, const qps_map_t *map, const qps_window_t *window, const void *input,
                       uint32_t y, uint16_t *area, uint32_t slot);
 

@@ -1,12 +1,12 @@
 /* The first layer, on an image of bytes that is the same at every timestep: currents are computed once per pixel, by
  * multiplication, for the pixels that are not zero; then the neurons take all their timesteps.
  *
- * Codes are in rows [input channel][kernel_y][kernel_x], one of all output channels for each input, filled up to whole blocks of
- * QPS_IMAGE_BLOCK channels. Two kernels add them up:
- * qps_image: words with two codes, bits 0 to 7 and 24 to 31. One multiplication by a pixel yields both products, one 64-bit sum
- * holds both sums. The generator has proven that the sum of the lower code of a pair stays below 2^24.
- * qps_image_bytes: a byte for each code, sums modulo 2^32. Pixels are listed and added up QPS_IMAGE_CHUNK at a time, so that the
- * list is short however large the window, and the sums of a chunk stay below 2^24.
+ * Codes are in rows [input channel][kernel_y][kernel_x], one of all output channels for each input, filled up to whole
+ * blocks of QPS_IMAGE_BLOCK channels. Two kernels add them up:
+ * qps_image: words with two codes, bits 0 to 7 and 24 to 31. One multiplication by a pixel yields both products, one
+ * 64-bit sum holds both sums. The generator has proven that the sum of the lower code of a pair stays below 2^24.
+ * qps_image_bytes: a byte for each code, sums modulo 2^32. Pixels are listed and added up QPS_IMAGE_CHUNK at a time, so
+ * that the list is short however large the window, and the sums of a chunk stay below 2^24.
  * Range: the generator has proven that currents fit int32_t. */
 #ifndef QPS_IMAGE_H
 #define QPS_IMAGE_H
@@ -33,8 +33,8 @@ typedef struct {
     qps_map_t input; /* QPS_MAP_IMAGE_U8 */
     qps_window_t window;
     const uint8_t *codes; /* 4-byte aligned */
-    /* On a constant current A, w = floor(w / 2^decay_shift) + A * 2^fraction_bits from rest on, w > threshold is a spike, w is
-     * rest after it. With A up to quiet none ever comes. */
+    /* On a constant current A, w = floor(w / 2^decay_shift) + A * 2^fraction_bits from rest on, w > threshold is a
+     * spike, w is rest after it. With A up to quiet none ever comes. */
     const int32_t *quiet;   /* per channel, INT32_MAX for those that fill up the last block */
     const int32_t *neurons; /* per channel: threshold, rest */
     qps_map_t output;       /* QPS_MAP_SPIKES or QPS_MAP_SPIKES8, after the pool */
@@ -46,9 +46,10 @@ typedef struct {
     uint8_t fraction_bits;
 } qps_image_t;
 
-/* Row y of the layer, before the pool, at all timesteps. Rows are computed in order; of output, memory may hold fewer rows than
- * it has: all that are still to be read. scratch: the spike words of one pixel at all timesteps, those of one that sees nothing, then a qps_image_event_t per row and one more.
- * It need not be the same from row to row. output aliases neither input nor scratch. */
+/* Row y of the layer, before the pool, at all timesteps. Rows are computed in order; of output, memory may hold
+ * fewer rows than it has: all that are still to be read. scratch: the spike words of one pixel at all timesteps,
+ * those of one that sees nothing, then a qps_image_event_t per row and one more. It need not be the same from row to
+ * row. output aliases neither input nor scratch. */
 void qps_image_row(const qps_image_t *layer, const void *input, uint32_t *output, int32_t *scratch, uint32_t y);
 
 /* All rows of a layer. */

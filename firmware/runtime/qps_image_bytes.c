@@ -5,8 +5,8 @@
 #if !QPS_HELIUM
 /* The sums of a word of four codes a, b, c, d, the lowest first, as loops leave them behind. */
 #if QPS_BLOCKS
-/* Words times pixels as they are, a + 2^8 b + 2^16 c + 2^24 d, and turned by half without their ends, c + 2^24 b: the second
- * says what the first has in its middle. */
+/* Words times pixels as they are, a + 2^8 b + 2^16 c + 2^24 d, and turned by half without their ends, c + 2^24 b:
+ * the second says what the first has in its middle. */
 typedef struct {
     uint64_t all, middle;
 } qps_word_sum_t;
@@ -55,8 +55,8 @@ static inline void qps_split_word(const qps_word_sum_t *word, uint32_t *sums)
     sums[3] += (uint32_t)(ends >> 24);
 }
 #else
-/* Words times pixels, and the same shifted to the right by one, two and three codes: each says what the one before has above
- * its lowest code. All of it is modulo 2^32. */
+/* Words times pixels, and the same shifted to the right by one, two and three codes: each says what the one before
+ * has above its lowest code. All of it is modulo 2^32. */
 typedef struct {
     uint32_t from[4];
 } qps_word_sum_t;

@@ -1,7 +1,9 @@
-/* Helium: a first layer with few inputs, all of them multiplied at once, zeros among them: a dot product for each output.
+/* Helium: a first layer with few inputs, all of them multiplied at once, zeros among them: a dot product for each
+ * output.
  *
- * Inputs under a window are in the lanes of up to four registers: those of register g are eight that follow each other, from
- * 8 g on; those of the last begin earlier if fewer than eight are left, and lanes that would count twice hold 0. */
+ * Inputs under a window are in the lanes of up to four registers: those of register g are eight that follow each
+ * other, from 8 g on; those of the last begin earlier if fewer than eight are left, and lanes that would count twice
+ * hold 0. */
 #ifndef QPS_IMAGE_DENSE_H
 #define QPS_IMAGE_DENSE_H
 

@@ -1,4 +1,5 @@
-/* What kernels of images share: the list of pixels under a window that are not zero, and the walk over a row of the layer. */
+/* What kernels of images share: the list of pixels under a window that are not zero, and the walk over a row of the
+ * layer. */
 #ifndef QPS_IMAGE_WALK_H
 #define QPS_IMAGE_WALK_H
 
@@ -35,8 +36,8 @@ static inline qps_image_list_t qps_end_list(const qps_image_view_t *view, qps_im
     return list;
 }
 
-/* The next pixels under the window that are not zero, from a place on. limit: as many at most, and the place moves on; 0: all
- * that are left. */
+/* The next pixels under the window that are not zero, from a place on. limit: as many at most, and the place moves
+ * on; 0: all that are left. */
 QPS_MERGED qps_image_list_t qps_list_pixels(const qps_image_view_t *view, uint32_t limit, qps_image_place_t *place)
 {
     const qps_image_t *const layer = view->layer;
@@ -100,8 +101,8 @@ typedef qps_image_list_t (*qps_image_see_fn)(const qps_image_view_t *view, void 
 typedef void (*qps_image_pixel_fn)(const qps_image_view_t *view, const qps_image_list_t *list, qps_image_place_t *place,
                                    uint32_t words, uint32_t *spikes);
 
-/* Row y of the layer, by a kernel's two functions. scratch: the spikes of a pixel, those of a pixel that sees nothing, room for
- * that many sums and for lists. */
+/* Row y of the layer, by a kernel's two functions. scratch: the spikes of a pixel, those of a pixel that sees
+ * nothing, room for that many sums and for lists. */
 QPS_MERGED void qps_image_walk(const qps_image_t *layer, const void *input, uint32_t *output, uint32_t *scratch,
                                uint32_t sums, uint32_t y, qps_image_see_fn see, void *context,
                                qps_image_pixel_fn compute)

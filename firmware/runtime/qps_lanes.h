@@ -1,7 +1,7 @@
 /* Lanes: several small unsigned numbers in one 32-bit register, and the few operations that differ from core to core.
  *
- * A word of weight codes holds 32 / bits of them. Added up as a whole, carries run from lane to lane; subtracting every other
- * lane, summed apart, takes them out again, exactly, because all of it is arithmetic modulo 2^32. */
+ * A word of weight codes holds 32 / bits of them. Added up as a whole, carries run from lane to lane; subtracting
+ * every other lane, summed apart, takes them out again, exactly, because all of it is arithmetic modulo 2^32. */
 #ifndef QPS_LANES_H
 #define QPS_LANES_H
 
@@ -34,8 +34,8 @@
 #define QPS_HELIUM 0
 #endif
 
-/* Where blocks of rows are added up by loops of their own: qps_blocks.c, qps_blocks_helium.c, and qps_blocks_narrow.c for
- * cores without Thumb-2. */
+/* Where blocks of rows are added up by loops of their own: qps_blocks.c, qps_blocks_helium.c, and
+ * qps_blocks_narrow.c for cores without Thumb-2. */
 #if defined(__GNUC__) && defined(__thumb2__)
 #define QPS_BLOCKS 1
 #else
@@ -115,7 +115,8 @@ static inline uint32_t qps_load_word(const uint8_t *bytes)
     return word;
 }
 
-/* Four bytes at the address of a word if aligned, else anywhere: which is slow on cores that cannot read words there. */
+/* Four bytes at the address of a word if aligned, else anywhere: which is slow on cores that cannot read words
+ * there. */
 static inline uint32_t qps_load_four(const uint8_t *bytes, int aligned)
 {
     uint32_t word;
@@ -205,8 +206,8 @@ static inline void qps_add_nibbles(uint32_t word, uint32_t *all, uint32_t *upper
     *upper += odd >> 4;
 }
 
-/* Add the four bytes of a word to 16-bit lanes: the odd ones to odd, and to even the even ones, or all of them where that is one
- * instruction less; qps_even_lanes() then takes the odd ones out again. */
+/* Add the four bytes of a word to 16-bit lanes: the odd ones to odd, and to even the even ones, or all of them where
+ * that is one instruction less; qps_even_lanes() then takes the odd ones out again. */
 static inline void qps_add_bytes(uint32_t word, uint32_t *even, uint32_t *odd)
 {
 #if QPS_DSP
@@ -227,8 +228,8 @@ static inline uint32_t qps_even_lanes(uint32_t even, uint32_t odd)
 #endif
 }
 
-/* Two sums of products in one: of the codes at bits 0 to 7 and 24 to 31 of a word. Cores that multiply to 64 bits hold both in
- * one sum, the others apart. */
+/* Two sums of products in one: of the codes at bits 0 to 7 and 24 to 31 of a word. Cores that multiply to 64 bits
+ * hold both in one sum, the others apart. */
 #if QPS_NARROW_CORE
 typedef struct {
     uint32_t low, high;

@@ -2,8 +2,8 @@
 
 #include "qps_lif_group.h"
 
-/* One half of the pairs' lanes, bit being that of the first; any number of steps, membranes kept if asked for: the way that always
- * works. */
+/* One half of the pairs' lanes, bit being that of the first; any number of steps, membranes kept if asked for: the
+ * way that always works. */
 QPS_ALONE static void qps_lif_any(const qps_lif_group_t *group, uint32_t half, uint32_t channels, uint32_t bit)
 {
     const qps_lif_t *const lif = group->lif;

@@ -2,8 +2,8 @@
  *
  * Per neuron and timestep, in integers with F fraction bits:
  *     w = floor(w / 2^decay_shift) + S * 2^sum_shift - n * z * 2^F;   spike = w > threshold;   w = rest after a spike
- * S is the sum of the weight codes of the n events of this timestep, z their zero point: with m * S - z * n for the current,
- * sum_shift is F, plus 1 for m = 2. What is added at every timestep has been folded into rest and threshold.
+ * S is the sum of the weight codes of the n events of this timestep, z their zero point: with m * S - z * n for the
+ * current, sum_shift is F, plus 1 for m = 2. What is added at every timestep has been folded into rest and threshold.
  * The generator has proven that w fits int32_t, whatever the input. */
 #ifndef QPS_LIF_H
 #define QPS_LIF_H
@@ -18,9 +18,10 @@ extern "C" {
 #define QPS_NARROW_ZERO 0x8000
 
 typedef struct {
-    /* threshold and rest per channel, in the order of the sums (qps_rows.h): for each pair of sums two pairs of 16 bits,
-     * QPS_NARROW_ZERO added, where w + QPS_NARROW_ZERO fits int32_t and decay_shift <= 15; else, for each sum, two values of
-     * 32 bits. The other one is NULL. Up to a multiple of 32 bytes constants follow that let no neuron spike. */
+    /* threshold and rest per channel, in the order of the sums (qps_rows.h): for each pair of sums two pairs of 16
+     * bits, QPS_NARROW_ZERO added, where w + QPS_NARROW_ZERO fits int32_t and decay_shift <= 15; else, for each sum,
+     * two values of 32 bits. The other one is NULL. Up to a multiple of 32 bytes constants follow that let no neuron
+     * spike. */
     const uint16_t *narrow;
     const int32_t *wide;
     uint16_t channels;
@@ -40,8 +41,8 @@ typedef struct {
 
 /* One pixel over some timesteps.
  *
- * sums: as those of qps_rows.h left them; membranes: one per channel, in the order of the sums, carried from call to call, or NULL when
- * these are all timesteps there are. spikes: [steps][words of the channels], written. */
+ * sums: as those of qps_rows.h left them; membranes: one per channel, in the order of the sums, carried from call to
+ * call, or NULL when these are all timesteps there are. spikes: [steps][words of the channels], written. */
 void qps_lif_run(const qps_lif_t *lif, const qps_steps_t *steps, const uint32_t *sums, int32_t *membranes,
                  uint32_t *spikes);
 

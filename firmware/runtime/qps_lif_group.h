@@ -55,7 +55,8 @@ static inline int32_t qps_lif_charge(int32_t membrane, uint32_t decay, uint32_t 
     return (int32_t)((uint32_t)qps_shift_right(membrane, decay) - cost + sum * scale);
 }
 
-/* Spikes of the lower channels of pairs from bit 0 on, those of the upper ones from bit 16 on, in the order of channels. */
+/* Spikes of the lower channels of pairs from bit 0 on, those of the upper ones from bit 16 on, in the order of
+ * channels. */
 static inline uint32_t qps_lif_join(const qps_lif_group_t *group, uint32_t word)
 {
     const uint32_t channels = group->lif->channels - group->lane;

@@ -1,7 +1,8 @@
 /* Helium: eight neurons at a time where 16 bits suffice, else four.
  *
- * A register collects the spikes of all timesteps: a bit per timestep and round is set in the lanes that spike, and moves down as rounds
- * go by. In the end each timestep's bits are where their round has put them, and go up by their lane. */
+ * A register collects the spikes of all timesteps: a bit per timestep and round is set in the lanes that spike, and
+ * moves down as rounds go by. In the end each timestep's bits are where their round has put them, and go up by their
+ * lane. */
 #include "qps_lif_group.h"
 
 #if QPS_HELIUM

@@ -1,4 +1,5 @@
-/* Thumb: four timesteps of a group's neurons, one neuron after the other, in all the eight registers that everything can use. */
+/* Thumb: four timesteps of a group's neurons, one neuron after the other, in all the eight registers that everything
+ * can use. */
 #include "qps_lif.h"
 
 #include "qps_lif_group.h"
@@ -20,7 +21,8 @@ typedef struct {
 /* An instruction a line. */
 /* clang-format off */
 
-/* r0: the above, r1: sums, r2: membrane, r3: free, r4: threshold, r5: rest, r6: decay, r7: shift; r8: constants, r9: end, r10: bit. */
+/* r0: the above, r1: sums, r2: membrane, r3: free, r4: threshold, r5: rest, r6: decay, r7: shift; r8: constants, r9:
+ * end, r10: bit. */
 #define QPS_STEP(t, move)                                                                                              \
     move                                                                                                               \
     "asrs r2, r6\n\t"                                                                                                  \

@@ -1,7 +1,7 @@
 /* What loops for Thumb have in common: the frame, chunks of a list, and how sums of 4-bit lanes come apart.
  *
- * Thumb has eight registers that everything can use, and six more that can be added to, which is what sums need. Those of all lanes of four
- * words are in r2, r8, r10 and r12, those of the odd ones in r3, r9, r11 and lr. */
+ * Thumb has eight registers that everything can use, and six more that can be added to, which is what sums need.
+ * Those of all lanes of four words are in r2, r8, r10 and r12, those of the odd ones in r3, r9, r11 and lr. */
 #ifndef QPS_NARROW_H
 #define QPS_NARROW_H
 

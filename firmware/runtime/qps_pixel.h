@@ -1,4 +1,5 @@
-/* Where the spikes of a layer's pixels go: to the trace, and into the map after the pool that is fused with the layer. */
+/* Where the spikes of a layer's pixels go: to the trace, and into the map after the pool that is fused with the
+ * layer. */
 #ifndef QPS_PIXEL_H
 #define QPS_PIXEL_H
 
@@ -32,12 +33,13 @@ typedef struct {
 } qps_line_t;
 
 /* Begin row y of a layer. Rows are begun in order, and hold what their first pixel in a tile leaves there.
- * The map is one of spikes, in words or in bytes, and may keep fewer rows than it has. Pixels beyond the last whole tile are read by nobody: with QPS_TRACE they are
- * computed all the same, to be traced; else they are not among the columns, and a row of them has none. */
+ * The map is one of spikes, in words or in bytes, and may keep fewer rows than it has. Pixels beyond the last whole
+ * tile are read by nobody: with QPS_TRACE they are computed all the same, to be traced; else they are not among the
+ * columns, and a row of them has none. */
 qps_line_t qps_begin_line(const qps_map_t *map, const qps_tiles_t *tiles, uint32_t y, uint32_t *output);
 
-/* spikes: [steps][words], timesteps first to first + steps of pixel x of the line; they are traced, and put into the map: OR-ed to those
- * of the same tile. Pixels of a row are stored in order. */
+/* spikes: [steps][words], timesteps first to first + steps of pixel x of the line; they are traced, and put into the
+ * map: OR-ed to those of the same tile. Pixels of a row are stored in order. */
 void qps_store_pixel(const qps_line_t *line, const uint32_t *spikes, uint32_t first, uint32_t steps, uint32_t x);
 
 #ifdef __cplusplus

@@ -20,8 +20,9 @@ typedef struct {
     qps_pool_mode_t mode;
 } qps_pool_t;
 
-/* Pool all frames of a map, pixel after pixel, words or values one by one. output may begin where input does if their formats
- * are the same and no pixel is read after one that lies at its place was written; else it does not alias input. */
+/* Pool all frames of a map, pixel after pixel, words or values one by one. output may begin where input does if
+ * their formats are the same and no pixel is read after one that lies at its place was written; else it does not
+ * alias input. */
 void qps_pool_run(const qps_pool_t *layer, const void *input, void *output);
 
 typedef struct {

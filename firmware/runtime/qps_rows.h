@@ -2,12 +2,12 @@
  *
  * An event is the index of a row: of the input whose spike adds that row's codes to the sums of all outputs.
  *
- * Layout of codes: a row is cut into blocks of 16 bytes (2-bit codes: 8) as long as that many are left, then half a block of 8 bytes,
- * then a word of 4, then one to three bytes that remain; all rows of the first block follow each other, then those of the second, and so
- * on. Three bytes after the last row may be read. Within a word, code k is bits k * bits up; which channel it belongs to follows from
- * where its sum goes. Sums are 16-bit lanes in pairs, a pair per 32-bit word, in the order in which blocks and words come apart
- * (qps_blocks.h). The generator permutes channels so that pair p of a group of n channels, 32 of them or what is left, is
- * (p, p + (n + 1) / 2).
+ * Layout of codes: a row is cut into blocks of 16 bytes (2-bit codes: 8) as long as that many are left, then half a
+ * block of 8 bytes, then a word of 4, then one to three bytes that remain; all rows of the first block follow each
+ * other, then those of the second, and so on. Three bytes after the last row may be read. Within a word, code k is bits
+ * k * bits up; which channel it belongs to follows from where its sum goes. Sums are 16-bit lanes in pairs, a pair per
+ * 32-bit word, in the order in which blocks and words come apart (qps_blocks.h). The generator permutes channels so
+ * that pair p of a group of n channels, 32 of them or what is left, is (p, p + (n + 1) / 2).
  * Range: the rows of a list sum to less than 2^16 in every channel. */
 #ifndef QPS_ROWS_H
 #define QPS_ROWS_H

@@ -1,8 +1,8 @@
 /* What loops for Thumb-2 have in common: frames, chunks of a list, and how sums of 4-bit lanes come apart.
  *
- * Lanes of a row hold the sums of so many rows only; a chunk of a list is what they have room for. All blocks add up one chunk before
- * any adds up the next, since most lists are a single one. r0 and r1 hold codes and events, r4 to r7 what is read of a row; sums are in r2,
- * r3 and r8 to lr. */
+ * Lanes of a row hold the sums of so many rows only; a chunk of a list is what they have room for. All blocks add up
+ * one chunk before any adds up the next, since most lists are a single one. r0 and r1 hold codes and events, r4 to
+ * r7 what is read of a row; sums are in r2, r3 and r8 to lr. */
 #ifndef QPS_THUMB2_H
 #define QPS_THUMB2_H
 
@@ -14,8 +14,8 @@
 /* All of it in assembly: blocks in r0. */
 #define QPS_LOOP(name) __attribute__((naked)) void name(const qps_blocks_t *blocks __attribute__((unused)))
 
-/* The frame of a loop over blocks: what the caller gave; CODES and SUMS of this block, COUNT the blocks that are left; where the chunk
- * begins and ends, and whether it is the FIRST one: 0 if not. */
+/* The frame of a loop over blocks: what the caller gave; CODES and SUMS of this block, COUNT the blocks that are
+ * left; where the chunk begins and ends, and whether it is the FIRST one: 0 if not. */
 #define QPS_AT_GIVEN "[sp]"
 #define QPS_AT_CODES "[sp, #4]" /* and EVENTS */
 #define QPS_AT_LAST "[sp, #12]" /* and END */
@@ -76,8 +76,8 @@
     "9:\n\t"                                                                                                           \
     QPS_LEAVE_BLOCKS
 
-/* Half a block and a word come alone, and do without a frame. r11: the end of all, r12: LAST, lr: sums, r10: bytes of a row; a low register
- * is FIRST. */
+/* Half a block and a word come alone, and do without a frame. r11: the end of all, r12: LAST, lr: sums, r10: bytes
+ * of a row; a low register is FIRST. */
 #define QPS_ENTER_ALONE                                                                                                \
     "push {r0, r4-r11, lr}\n\t"                                                                                        \
     "ldrd r11, lr, [r0, #8]\n\t"                                                                                       \
@@ -110,7 +110,8 @@
     "add " odd ", " odd ", " word ", lsr #4\n\t"
 #define QPS_LOWER_NIBBLES(all, odd) "sub " all ", " all ", " odd ", lsl #4\n\t"
 
-/* What differs with the DSP extension. sum = or += the even or odd bytes of a word; r0 holds a mask, or is free where they are added. */
+/* What differs with the DSP extension. sum = or += the even or odd bytes of a word; r0 holds a mask, or is free
+ * where they are added. */
 #if QPS_DSP
 #define QPS_LOAD_MASK ""
 #define QPS_EVEN(sum, word) "uxtb16 " sum ", " word "\n\t"
@@ -192,7 +193,8 @@
 #define QPS_SPREAD_CHUNK_OF_TWO(first)                                                                                 \
     QPS_LOWER_NIBBLES("r2", "r8")                                                                                      \
     QPS_LOWER_NIBBLES("r3", "r9")                                                                                      \
-    QPS_SPREAD_ALONE(first, QPS_BYTES_OF_TWO(QPS_SPREAD_TWO, QPS_EVEN, QPS_ODD), QPS_BYTES_OF_TWO(QPS_ADD_SPREAD_TWO, QPS_ADD_EVEN, QPS_ADD_ODD))
+    QPS_SPREAD_ALONE(first, QPS_BYTES_OF_TWO(QPS_SPREAD_TWO, QPS_EVEN, QPS_ODD),                                       \
+                     QPS_BYTES_OF_TWO(QPS_ADD_SPREAD_TWO, QPS_ADD_EVEN, QPS_ADD_ODD))
 #define QPS_BYTES_OF_TWO(SPREAD, EVEN, ODD)                                                                            \
     SPREAD(EVEN, "r2", "r3")                                                                                           \
     SPREAD(ODD, "r2", "r3")                                                                                            \

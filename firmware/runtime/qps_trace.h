@@ -1,7 +1,8 @@
 /* The trace hooks: what verification and profiling listen to, in the very kernels that ship.
  *
- * Built with QPS_TRACE defined to 1, a network tells whoever qps_trace_sink points to which stage begins, each spiking
- * layer's spikes before any pooling, and how many synaptic operations were done. Otherwise the calls compile to nothing. */
+ * Built with QPS_TRACE defined to 1, a network tells whoever qps_trace_sink points to which stage begins, each
+ * spiking layer's spikes before any pooling, and how many synaptic operations were done. Otherwise the calls compile
+ * to nothing. */
 #ifndef QPS_TRACE_H
 #define QPS_TRACE_H
 
@@ -20,7 +21,8 @@ extern "C" {
 typedef struct {
     /* That stage is about to run: all of it, or one more row of it; at the end, once more with the number of stages. */
     void (*stage)(void *context, uint32_t stage);
-    /* The count words of pixel (y, x) at timestep t, valid during the call. layer: the index in the generated report. */
+    /* The count words of pixel (y, x) at timestep t, valid during the call. layer: the index in the generated
+     * report. */
     void (*spikes)(void *context, uint32_t layer, uint32_t t, uint32_t y, uint32_t x, const uint32_t *words,
                    uint32_t count);
     /* That many inputs that were not zero met a weight in the stage that is running. */

@@ -34,9 +34,9 @@ const char *qps_status_string(qps_status_t status);
 
 /* How the integers of a map lie in memory. */
 typedef enum {
-    QPS_MAP_SPIKES, /* [t][y][x] groups of 32-bit words, one bit per channel, channel c = bit c % 32 of word c / 32 */
-    QPS_MAP_SPIKES8, /* [t][y][x] groups of bytes, channel c = bit c % 8 of byte c / 8; few kernels take them, and say so */
-    QPS_MAP_COUNTS8,  /* [t][y][x][c] unsigned bytes */
+    QPS_MAP_SPIKES,  /* [t][y][x] groups of 32-bit words, one bit per channel, channel c = bit c % 32 of word c / 32 */
+    QPS_MAP_SPIKES8, /* [t][y][x] groups of bytes, channel c = bit c % 8 of byte c / 8; kernels that take them say so */
+    QPS_MAP_COUNTS8, /* [t][y][x][c] unsigned bytes */
     QPS_MAP_COUNTS16, /* [t][y][x][c] unsigned 16-bit, native byte order */
     QPS_MAP_IMAGE_U8, /* [c][y][x] unsigned bytes, the same at every timestep */
     QPS_MAP_IMAGE_S8, /* [c][y][x] signed bytes, likewise */

@@ -1,7 +1,7 @@
 /* Currents of a layer with signed 16-bit weights: the first layer of a network whose first layer was trained in float.
  *
- * A = floor((sum(weight * s) + half) / 2^shift) over the window, s the input value, half = 2^(shift - 1), or 0 for shift
- * 0. Sums are taken in 64 bits; inputs that are not zero are listed first.
+ * A = floor((sum(weight * s) + half) / 2^shift) over the window, s the input value, half = 2^(shift - 1), or 0 for
+ * shift 0. Sums are taken in 64 bits; inputs that are not zero are listed first.
  *
  * Layout of weights: rows [kernel_y][kernel_x][input channel], each of the weights of all outputs, 16 bits each in the
  * machine's byte order (that of the generator: little-endian); 2-byte aligned.

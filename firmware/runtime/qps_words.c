@@ -167,7 +167,8 @@ static inline uint32_t qps_upper_halves(uint32_t pair0, uint32_t pair1)
     return pair0 >> 16 | (pair1 & 0xFFFF0000U);
 }
 
-/* Rests are added up as words are, then the sums of each byte are put together. A group has room for those of a word. */
+/* Rests are added up as words are, then the sums of each byte are put together. A group has room for those of a
+ * word. */
 void qps_rest_2(const qps_blocks_t *rest, uint32_t bits)
 {
     if (rest->size > 1U) {

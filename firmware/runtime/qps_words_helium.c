@@ -1,4 +1,5 @@
-/* Helium: the words of four rows at a time are in the lanes of one register; what each lane has summed is added up at the end. */
+/* Helium: the words of four rows at a time are in the lanes of one register; what each lane has summed is added up
+ * at the end. */
 #include "qps_blocks.h"
 
 #if QPS_HELIUM
@@ -55,8 +56,9 @@
     add ".u32 " even ", " spare0 "\n\t"                                                                                \
     add ".u32 " odd ", " spare1 "\n\t"
 
-/* 2 bits: as qps_blocks_helium.c has them, q0 to q3 are sums of bytes without their lowest 0 to 3 codes. Then r0, r2, r8 and r10 have
- * codes 0 to 3 of even bytes, and r4, r6, r12 and lr those of odd ones. More events than lanes have room for come in parts, r9 of them. */
+/* 2 bits: as qps_blocks_helium.c has them, q0 to q3 are sums of bytes without their lowest 0 to 3 codes. Then r0,
+ * r2, r8 and r10 have codes 0 to 3 of even bytes, and r4, r6, r12 and lr those of odd ones. More events than lanes
+ * have room for come in parts, r9 of them. */
 #define QPS_CRUMBS_ROOM "336" /* whole rounds, of four and of eight */
 _Static_assert(336U <= 4U * QPS_NIBBLE_ROWS * QPS_CRUMB_ROWS, "events that lanes of words have room for");
 #define QPS_SUM_2(EACH, across, store, clear, add)                                                                     \
@@ -149,8 +151,8 @@ _Static_assert(336U <= 4U * QPS_NIBBLE_ROWS * QPS_CRUMB_ROWS, "events that lanes
     QPS_ADD_STORED("8", "r4")                                                                                          \
     QPS_ADD_STORED("12", "r6")
 
-/* 4 bits, in parts of as many events as lanes have room for: r0 and r6 have the lower and the upper code of even bytes, r4 and r8 those of
- * odd ones. */
+/* 4 bits, in parts of as many events as lanes have room for: r0 and r6 have the lower and the upper code of even
+ * bytes, r4 and r8 those of odd ones. */
 #define QPS_NIBBLES_ROOM "68"
 _Static_assert(4U * QPS_NIBBLE_ROWS == 68U, "events that lanes have room for");
 #define QPS_SUM_4(take, load, store)                                                                                   \

@@ -10,7 +10,9 @@ from qpsnn_codegen.planning.options import Packing
 from qpsnn_codegen.planning.stages import Stage
 
 
-def packed_maps(stages: Sequence[Stage], layouts: Mapping[str, MapLayout], packing: Packing) -> list[dict[str, MapLayout]]:
+def packed_maps(
+    stages: Sequence[Stage], layouts: Mapping[str, MapLayout], packing: Packing
+) -> list[dict[str, MapLayout]]:
     """The maps that get smaller, of those whose kernels can do with bytes, by node.
 
     One choice, or two where the arena is to decide: without those that cost time, and with them.

@@ -1,5 +1,5 @@
-/* The five functions of Arm's MPS2 images, which differ in addresses and clock. Included once by a board.c that has defined
- * CLOCK_HZ, TIMER0 and UART0. */
+/* The five functions of Arm's MPS2 images, which differ in addresses and clock. Included once by a board.c that has
+ * defined CLOCK_HZ, TIMER0 and UART0. */
 #include "counter_cmsdk.h"
 #include "qps_port.h"
 #include "uart_cmsdk.h"

@@ -1,5 +1,5 @@
-/* Four of the five functions of ST's Nucleo boards: serial data by the ST-LINK, cycles counted by the core. Included once by a board.c
- * that has defined UART and included the driver of its kind. */
+/* Four of the five functions of ST's Nucleo boards: serial data by the ST-LINK, cycles counted by the core. Included
+ * once by a board.c that has defined UART and included the driver of its kind. */
 #include "counter_dwt.h"
 #include "qps_port.h"
 

@@ -1,7 +1,7 @@
 /* What an application may ask of any board, and what a board asks of the application.
  *
- * Every board is one folder beside this one; its board.c implements the first group of functions. startup.c and faults.c
- * are the same for all of them. */
+ * Every board is one folder beside this one; its board.c implements the first group of functions. startup.c and
+ * faults.c are the same for all of them. */
 #ifndef QPS_PORT_H
 #define QPS_PORT_H
 
