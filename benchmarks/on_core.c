@@ -1,6 +1,6 @@
-/* Runs networks one after another, each on its inputs. After a byte has arrived, sends for each run the ticks of every stage,
- * those of all its rows where stages take turns, then the logits, as little-endian words. Only the networks' own files have
- * the trace hooks, that of their stages: the kernels are those that ship. */
+/* Runs networks one after another, each on its inputs. After a byte has arrived, sends for each run the ticks of
+ * every stage, those of all its rows where stages take turns, then the logits, as little-endian words. Only the
+ * networks' own files have the trace hooks, that of their stages: the kernels are those that ship. */
 #include "qps_port.h"
 
 #define QPS_TRACE 1

@@ -1,7 +1,8 @@
 /* A libFuzzer target: whatever arrives, every frame gets one well-formed answer, and the next good request works.
  *
- * An input whose first byte is even is what arrives on the wire. Otherwise it is a list of packets, each a length byte and
- * so many bytes, which are framed with a right CRC: random bytes hardly ever get past the CRC by themselves. */
+ * An input whose first byte is even is what arrives on the wire. Otherwise it is a list of packets, each a length
+ * byte and so many bytes, which are framed with a right CRC: random bytes hardly ever get past the CRC by
+ * themselves. */
 #include <stdlib.h>
 #include <string.h>
 

@@ -1,5 +1,5 @@
-/* Two networks in one image, one of them twice, in turn. After a byte has arrived, sends for each run its logits and the sum of
- * the CRC-32s of all its spikes, as little-endian words. */
+/* Two networks in one image, one of them twice, in turn. After a byte has arrived, sends for each run its logits and
+ * the sum of the CRC-32s of all its spikes, as little-endian words. */
 #include "qps_port.h"
 
 #include "../first.h"
