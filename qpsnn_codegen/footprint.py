@@ -60,7 +60,7 @@ class Needs:
 
 def needs_of(plan: Plan) -> Needs:
     """Read from the C that a plan becomes."""
-    model, groups = describe(plan)
+    model, groups = describe(plan, weights=False)
     functions = {name for group in groups for name in group.functions}
     nesting: Counter[str] = Counter()
     for stage in plan.stages:
