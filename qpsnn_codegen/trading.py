@@ -25,7 +25,7 @@ from qpsnn_codegen.planning.work import Work
 _CORE = "cortex-m4"
 """The core whose instructions count where no board is given."""
 _MOST_PLANS = 400
-"""That are looked at: some seconds for a VGG-16."""
+"""After so many no other place to go on from is looked for: some seconds for a VGG-16."""
 _BYTES_COST = 0.03
 """Of all instructions, what it costs to have spikes in bytes where words are faster. A kernel's features do not tell;
 the benchmarks' E takes a Cortex-M4 2.8 % longer (docs/design.md, section 6)."""
@@ -148,7 +148,11 @@ class _Search:
         """Without the changes that are not needed, nor those that one other change makes unnecessary."""
         form = self._freed(form, start)
         while len(self.forms) < _MOST_PLANS:
-            others = [self._freed(self._with(form, *change), start) for change in self._changes(form)]
+            others = (
+                self._freed(self._with(form, *change), start)
+                for change in self._changes(form)
+                if len(self.forms) < _MOST_PLANS
+            )
             best = min((other for other in others if not other.missing), key=lambda other: other.time, default=form)
             if best.time >= form.time:
                 break

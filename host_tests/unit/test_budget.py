@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import nullcontext
 from dataclasses import replace
 from functools import cache
 from itertools import product
@@ -10,6 +11,7 @@ from typing import Any, get_args
 import pytest
 
 from host_tests.support.layers import Layers
+from qpsnn_codegen import trading
 from qpsnn_codegen.boards import Memory, find_board
 from qpsnn_codegen.budget import Budget
 from qpsnn_codegen.errors import BudgetError
@@ -18,7 +20,7 @@ from qpsnn_codegen.integer_network import IntegerNetwork
 from qpsnn_codegen.kinds.windows import Window
 from qpsnn_codegen.planning.cost import predicted_instructions
 from qpsnn_codegen.planning.options import Packing, PlanOptions, Schedule
-from qpsnn_codegen.planning.plan import Plan, make_plan
+from qpsnn_codegen.planning.plan import Plan, arrange, make_plan
 from qpsnn_codegen.planning.ways import layers_of
 from qpsnn_codegen.planning.work import ASSUMED_RATE, Work, assumed_work
 from qpsnn_codegen.trading import Bargain, plan_within
@@ -208,3 +210,24 @@ def test_a_board_is_a_budget() -> None:
     none = replace(board, ram=Memory(origin=board.ram.origin, size=4096))
     with pytest.raises(BudgetError, match=r"^--board microbit: the model needs .* bytes more RAM than its 4,096"):
         plan_within(network(), "net", PlanOptions(), Budget(boards=(none,)), work())
+
+
+@pytest.mark.parametrize(("ram", "flash_limit", "kept"), [(1, None, False), (1, 1, False), (3500, 28_000, True)])
+def test_deep_networks_are_planned_a_few_hundred_times(
+    ram: int, flash_limit: int | None, kept: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    layers = Layers(seed=1).image(3, 8, 8).layer(35, 8, AROUND)
+    for _ in range(10):
+        layers.layer(17, 4, AROUND)
+    deep = layers.network()
+    made: list[Plan] = []
+
+    def counted(*arguments: Any) -> Plan:
+        made.append(arrange(*arguments))
+        return made[-1]
+
+    monkeypatch.setattr(trading, "arrange", counted)
+    budget = Budget(ram=ram, flash=flash_limit)
+    with nullcontext() if kept else pytest.raises(BudgetError):
+        plan_within(deep, "net", PlanOptions(), budget, assumed_work(deep, ASSUMED_RATE))
+    assert 40 < len(made) < 450
