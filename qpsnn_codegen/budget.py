@@ -1,17 +1,39 @@
-"""Plans that keep a budget of RAM and flash: what is tried, fastest first, and what is said when nothing does."""
+"""Budgets: what a model may take of RAM and flash, and what is said when no plan keeps to it."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, replace
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal
 
 from qpsnn_codegen.boards import Board
 from qpsnn_codegen.errors import BudgetError
-from qpsnn_codegen.footprint import fit_error, needs_of, predict
-from qpsnn_codegen.integer_network import IntegerNetwork
-from qpsnn_codegen.planning.kernels import GenericKernel
-from qpsnn_codegen.planning.options import PlanOptions
-from qpsnn_codegen.planning.plan import Plan, make_plan
+from qpsnn_codegen.footprint import board_error, needs_of, predict
+from qpsnn_codegen.planning.cost import table_core
+from qpsnn_codegen.planning.plan import Plan
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Limit:
+    """What a plan needs of one memory, and how much there may be.
+
+    Attributes:
+        option: of the command line that sets it.
+        kind: of the bytes that are counted.
+        board: whose memory it is, or ``None`` for a limit in bytes.
+    """
+
+    option: str
+    memory: Literal["RAM", "flash"]
+    kind: str
+    needed: int
+    most: int
+    board: Board | None = None
+
+    @property
+    def missing(self) -> int:
+        """Bytes needed too many."""
+        return max(self.needed - self.most, 0)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -28,81 +50,64 @@ class Budget:
     flash: int | None = None
     boards: tuple[Board, ...] = ()
 
-    def missing(self, plan: Plan) -> int:
-        """Bytes that a plan takes too many, all limits together."""
-        over = sum(max(needed - limit, 0) for _, _, needed, limit in self._limits(plan))
-        if self.boards:
-            needs = needs_of(plan)
-            footprints = [predict(needs, board, trace=False) for board in self.boards]
-            over += sum(footprint.missing_flash + footprint.missing_ram for footprint in footprints)
-        return over
+    @property
+    def cores(self) -> tuple[str, ...]:
+        """Those of the boards, as the table of costs has them."""
+        return tuple(dict.fromkeys(table_core(board.core) for board in self.boards))
 
-    def refuse(self, plan: Plan) -> BudgetError:
-        """What a plan lacks."""
-        over = [limit for limit in self._limits(plan) if limit[2] > limit[3]]
-        if not over:
-            return fit_error(needs_of(plan), self.boards)
-        what = " and ".join(f"{needed:,} bytes of {kind}, {needed - limit:,} more" for _, kind, needed, limit in over)
-        return BudgetError(
-            " ".join(f"{option} {limit}" for option, _, _, limit in over),
-            f"the model needs {what}, in the smallest form that was found",
-            "train a smaller one, or with fewer bits or timesteps",
-        )
+    def limits(self, plan: Plan) -> tuple[Limit, ...]:
+        """All there are, in the same order for every plan."""
+        limits = []
+        if self.ram is not None:
+            option = f"--ram-limit {self.ram}"
+            limits.append(Limit(option=option, memory="RAM", kind="arena", needed=plan.arena_bytes, most=self.ram))
+        if self.flash is not None:
+            option, kind = f"--flash-limit {self.flash}", "weights and constants"
+            needed = plan.weight_bytes + plan.constant_bytes
+            limits.append(Limit(option=option, memory="flash", kind=kind, needed=needed, most=self.flash))
+        return (*limits, *self._of_boards(plan))
 
-    def _limits(self, plan: Plan) -> list[tuple[str, str, int, int]]:
-        limits = (
-            ("--ram-limit", "arena", plan.arena_bytes, self.ram),
-            ("--flash-limit", "weights and constants", plan.weight_bytes + plan.constant_bytes, self.flash),
-        )
-        return [(option, kind, needed, limit) for option, kind, needed, limit in limits if limit is not None]
+    def _of_boards(self, plan: Plan) -> Sequence[Limit]:
+        if not self.boards:
+            return ()
+        limits: list[Limit] = []
+        needs = needs_of(plan)
+        for board in self.boards:
+            footprint = predict(needs, board, trace=False)
+            option, flash = f"--board {board.name}", board.flash.size
+            # Weights may lie in another memory, and be too many for that one.
+            needed = flash + footprint.missing_flash if footprint.missing_flash else footprint.flash
+            limits += [
+                Limit(option=option, memory="flash", kind="flash", needed=needed, most=flash, board=board),
+                Limit(option=option, memory="RAM", kind="RAM", needed=footprint.ram, most=board.ram.size, board=board),
+            ]
+        return limits
 
 
-def plan_within(network: IntegerNetwork, name: str, options: PlanOptions, budget: Budget) -> Plan:
-    """The first plan that keeps the budget, of those that leave the options as they were given.
+def refusal(smallest: Sequence[Limit], closest: Sequence[Limit], plan: Plan) -> BudgetError:
+    """What is missing.
 
-    Raises:
-        BudgetError: none does; what the closest one lacks.
+    Args:
+        smallest: each limit in the form that needs least of that memory.
+        closest: all of them in the form that misses least of all together.
+        plan: that form.
     """
-    tried: list[tuple[int, Plan]] = []
-    for attempt in _attempts(network, options):
-        plan = make_plan(network, name, attempt)
-        missing = budget.missing(plan)
-        if missing == 0:
-            return plan
-        tried.append((missing, plan))
-    raise budget.refuse(min(tried, key=lambda pair: pair[0])[1])
+    over = [limit for limit in smallest if limit.missing]
+    if not over:
+        where, missed = _options(smallest), [limit for limit in closest if limit.missing]
+        return _refused(where, missed, "in the form that comes closest: each limit can be kept alone, all together not")
+    board = over[0].board
+    if board is not None:
+        missing: dict[str, int] = {limit.memory: limit.missing for limit in smallest if limit.board == board}
+        return board_error(board, missing, needs_of(plan))
+    over = [limit for limit in over if limit.board is None]
+    return _refused(_options(over), over, "in the smallest form that was found")
 
 
-def _attempts(network: IntegerNetwork, options: PlanOptions) -> Iterator[PlanOptions]:
-    """The options as given; spikes in bytes; then one stage after the other on the kernel that is slow and small.
-
-    Stages change first by the flash they save, and then, from the beginning, by the scratch.
-    """
-    packed = replace(options, packing="bytes" if options.packing == "auto" else options.packing)
-    yield options
-    if packed != options:
-        yield packed
-    fast = make_plan(network, "net", options)
-    chosen = dict(options.kernels)
-    free = [stage for stage in fast.stages if chosen.keys().isdisjoint(stage.parts)]
-    slow = {stage.parts[0]: GenericKernel.name for stage in free if stage.kernel.name != GenericKernel.name}
-    small = make_plan(network, "net", _with_kernels(options, slow))
-    for sizes in (_flash, _scratch):
-        before, after = sizes(fast), sizes(small)
-        saved = {part: before[part] - after[part] for part in slow if before[part] > after[part]}
-        order = sorted(saved, key=lambda part: -saved[part])
-        for count in range(1, len(order) + 1):
-            yield _with_kernels(packed, dict.fromkeys(order[:count], GenericKernel.name))
+def _options(limits: Sequence[Limit]) -> str:
+    return " ".join(dict.fromkeys(limit.option for limit in limits))
 
 
-def _with_kernels(options: PlanOptions, kernels: Mapping[str, str]) -> PlanOptions:
-    return replace(options, kernels=(*options.kernels, *kernels.items()))
-
-
-def _flash(plan: Plan) -> dict[str, int]:
-    """Of every stage, by its first node."""
-    return {stage.parts[0]: stage.weight_bytes + stage.constant_bytes for stage in plan.stages}
-
-
-def _scratch(plan: Plan) -> dict[str, int]:
-    return {stage.parts[0]: stage.scratch_bytes for stage in plan.stages}
+def _refused(where: str, over: Sequence[Limit], form: str) -> BudgetError:
+    what = " and ".join(f"{limit.needed:,} bytes of {limit.kind}, {limit.missing:,} more" for limit in over)
+    return BudgetError(where, f"the model needs {what}, {form}", "train a smaller one, or with fewer bits or timesteps")

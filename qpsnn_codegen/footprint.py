@@ -60,7 +60,7 @@ class Needs:
 
 def needs_of(plan: Plan) -> Needs:
     """Read from the C that a plan becomes."""
-    model, groups = describe(plan)
+    model, groups = describe(plan, weights=False)
     functions = {name for group in groups for name in group.functions}
     nesting: Counter[str] = Counter()
     for stage in plan.stages:
@@ -168,20 +168,12 @@ def fitting_boards(needs: Needs) -> list[Board]:
     return [board for board in all_boards() if predict(needs, board, trace=False).fits]
 
 
-def fit_error(needs: Needs, boards: Iterable[Board]) -> BudgetError:
-    """How much the first board that is too small lacks, and which boards the model fits."""
-    footprint = next(fp for board in boards if not (fp := predict(needs, board, trace=False)).fits)
-    where = f"--board {footprint.board.name}"
-    return BudgetError(where, f"the model {_missing(footprint)}", _remedy(fitting_boards(needs)))
-
-
-def _missing(footprint: Footprint) -> str:
-    parts = []
-    if footprint.missing_flash:
-        parts.append(f"{footprint.missing_flash:,} bytes more flash than its {footprint.board.flash.size:,}")
-    if footprint.missing_ram:
-        parts.append(f"{footprint.missing_ram:,} bytes more RAM than its {footprint.board.ram.size:,}")
-    return f"needs {' and '.join(parts)}"
+def board_error(board: Board, missing: Mapping[str, int], needs: Needs) -> BudgetError:
+    """How many bytes a board lacks, of its ``flash`` and ``RAM``, and which boards would hold what a model needs."""
+    sizes = {"flash": board.flash.size, "RAM": board.ram.size}
+    parts = [f"{missing[kind]:,} bytes more {kind} than its {size:,}" for kind, size in sizes.items() if missing[kind]]
+    what = f"the model needs {' and '.join(parts)}"
+    return BudgetError(f"--board {board.name}", what, _remedy(fitting_boards(needs)))
 
 
 def _remedy(boards: Sequence[Board]) -> str:

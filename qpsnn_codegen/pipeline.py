@@ -10,7 +10,7 @@ from typing import Any, Literal
 from numpy.typing import NDArray
 
 from qpsnn_codegen.boards import find_board
-from qpsnn_codegen.budget import Budget, plan_within
+from qpsnn_codegen.budget import Budget
 from qpsnn_codegen.calibration import Activity, measure
 from qpsnn_codegen.emit.c_literals import check_model_name
 from qpsnn_codegen.emit.folder import write_folder
@@ -26,8 +26,10 @@ from qpsnn_codegen.lowering import LoweringOptions, lower
 from qpsnn_codegen.network import Network, check_network
 from qpsnn_codegen.planning.options import PlanOptions
 from qpsnn_codegen.planning.plan import Plan, check_plan
+from qpsnn_codegen.planning.work import ASSUMED_RATE, assumed_work
 from qpsnn_codegen.report.boards import boards_report
 from qpsnn_codegen.report.summary import summarize
+from qpsnn_codegen.trading import plan_within
 
 _AS_IT_COMES = PlanOptions()
 
@@ -37,6 +39,7 @@ class Compilation:
     """Everything a compilation made, stage by stage.
 
     Attributes:
+        trades: what the plan gives up to keep a limit or fit a board, a line for each change.
         report: what ``report.json`` holds, plain data.
         files: the firmware folder by relative path.
         activity: what the calibration data showed, if there was any.
@@ -45,6 +48,7 @@ class Compilation:
     network: Network
     integers: IntegerNetwork
     plan: Plan
+    trades: tuple[str, ...]
     activity: Activity | None
     report: dict[str, Any]
     files: dict[str, str | bytes]
@@ -113,13 +117,16 @@ def compile(  # noqa: A001 - qpsnn_codegen.compile() is what it is called
     lowering = LoweringOptions(input_bits=input_bits, weight_bits=weight_bits, readout_bits=readout_bits)
     integers = lower(network, lowering)
     check_integer_network(integers)
-    say("planning")
-    plan = plan_within(integers, prefix, planning, Budget(ram=ram_limit, flash=flash_limit, boards=tuple(targets)))
-    check_plan(plan)
-    needs = needs_of(plan)
     if calibration is not None and not len(calibration):
         raise DataError("calibration", "holds no inputs", "give at least one")
     activity = None if calibration is None else measure(network, integers, calibration, progress)
+    say("planning")
+    budget = Budget(ram=ram_limit, flash=flash_limit, boards=tuple(targets))
+    work = assumed_work(integers, ASSUMED_RATE) if activity is None else activity.work
+    bargain = plan_within(integers, prefix, planning, budget, work)
+    plan = bargain.plan
+    check_plan(plan)
+    needs = needs_of(plan)
     chosen = {
         "name": prefix,
         "timesteps": network.timesteps,
@@ -142,7 +149,15 @@ def compile(  # noqa: A001 - qpsnn_codegen.compile() is what it is called
     say("writing C")
     ports = port_files(targets, external_weights(needs, targets))
     files = render(plan, golden=golden, report=report, options=options, weights_in=weights_in, ports=ports)
-    return Compilation(network=network, integers=integers, plan=plan, activity=activity, report=report, files=files)
+    return Compilation(
+        network=network,
+        integers=integers,
+        plan=plan,
+        trades=bargain.trades,
+        activity=activity,
+        report=report,
+        files=files,
+    )
 
 
 def load(model: str | Path | Network, options: LoadOptions | None = None) -> Network:

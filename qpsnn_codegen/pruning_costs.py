@@ -19,8 +19,11 @@ from qpsnn_codegen.nn.economy import measure_operations
 from qpsnn_codegen.nn.network import SpikingNetwork
 from qpsnn_codegen.nn.pruning import count_parameters
 from qpsnn_codegen.pipeline import load
-from qpsnn_codegen.planning.cost import predicted_instructions
-from qpsnn_codegen.planning.plan import make_plan
+from qpsnn_codegen.planning.choosing import fastest
+from qpsnn_codegen.planning.cost import CORES, predicted_instructions
+from qpsnn_codegen.planning.options import PlanOptions
+from qpsnn_codegen.planning.plan import Plan, make_plan
+from qpsnn_codegen.planning.work import ASSUMED_RATE, Work, assumed_work
 
 CORE = "cortex-m4"
 """The core whose instructions are counted."""
@@ -38,7 +41,8 @@ def operations(network: SpikingNetwork, images: Tensor) -> float:
 
 def flash(network: SpikingNetwork, images: Tensor) -> float:
     """Bytes of weights and constants in the generated C; code is not counted."""
-    plan = make_plan(_lowered(network), "model")
+    integers = _lowered(network)
+    plan = _compiled(integers, assumed_work(integers, ASSUMED_RATE))
     return float(plan.weight_bytes + plan.constant_bytes)
 
 
@@ -46,7 +50,12 @@ def instructions(network: SpikingNetwork, images: Tensor) -> float:
     """Predicted of an inference on a Cortex-M4, the mean over the images: what ``compile --calibrate`` reports."""
     integers = _lowered(network)
     work = measure_work(integers, images.numpy())
-    return sum(stage[CORE] for stage in predicted_instructions(make_plan(integers, "model"), work))
+    return sum(stage[CORE] for stage in predicted_instructions(_compiled(integers, work), work))
+
+
+def _compiled(integers: IntegerNetwork, work: Work) -> Plan:
+    """The plan of ``compile`` without options."""
+    return make_plan(integers, "model", fastest(integers, PlanOptions(), work, CORES))
 
 
 def _lowered(network: SpikingNetwork) -> IntegerNetwork:

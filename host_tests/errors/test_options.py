@@ -73,7 +73,11 @@ USAGE: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
     "packing": (("MODEL", *OUT, "--packing", "bits"), ("bits", "words")),
     "ram_limit_zero": (("MODEL", *OUT, "--ram-limit", "0"), ("--ram-limit",)),
     "flash_limit_text": (("MODEL", *OUT, "--flash-limit", "16k"), ("--flash-limit", "16k")),
-    "kernel_of_nothing": (("MODEL", *OUT, "--kernel", "events"), ("--kernel", "'events'", "LAYER=")),
+    "kernel_of_nothing": (("MODEL", *OUT, "--kernel", "events"), ("--kernel", "'events'", "LAYER=", "image_bytes")),
+    "kernel_twice": (
+        ("MODEL", *OUT, "--kernel", "conv1=generic", "--kernel", "conv1=events"),
+        ("--kernel: layer 'conv1' is to run on both generic and events", "name one kernel"),
+    ),
     "kernel_of_no_layer": (("MODEL", *OUT, "--kernel", "conv99=generic"), ("'conv99'", "choose one of ")),
     "samples": (("MODEL", *OUT, "--samples", "0"), ("--samples",)),
     "limit": (("evaluate", "MODEL", "--data", "digits", "--limit", "0"), ("--limit",)),

@@ -112,6 +112,21 @@ def test_report_and_readme_say_what_the_compilation_knows(small: Firmware) -> No
         assert f"| {row['name']} | {row['shape']} |" in readme
 
 
+def test_what_a_budget_costs_is_said_and_the_folder_still_verifies(examples: Path) -> None:
+    """The generic kernel would take 84 % more instructions there."""
+    model = examples / "digits_4bit.pt"
+    assert "budget: " not in call_ok(model, "-o", "fast", "--flash-limit", 18618)
+    lines = [line for line in call_ok(model, "-o", "small", "--flash-limit", 18500).splitlines() if "budget: " in line]
+    assert len(lines) == 1
+    assert re.fullmatch(
+        r"budget: conv1 runs on image_bytes: 216 bytes of flash less, \d+ % more instructions", lines[0]
+    )
+    report = json.loads(Path("small/report.json").read_text())
+    assert report["planning"]["kernels"] == {"conv1": "image_bytes"}
+    assert "--kernel conv1=image_bytes" in report["options"]
+    call_ok("verify", "small", "--limit", 4)
+
+
 def test_force_replaces_an_earlier_output_whole(small: Firmware) -> None:
     call_ok(small.model, "-o", "out", "--name", "first")
     Path("out/notes.txt").write_text("mine")

@@ -17,6 +17,7 @@ from qpsnn_codegen.planning.layouts import (
     layout_of,
     pack_rows,
     pack_spikes,
+    packed_bytes,
     unpack_spikes,
 )
 
@@ -45,12 +46,17 @@ class TestRows:
         rng = np.random.default_rng(bits * 100 + groups)
         codes = rng.integers(0, 2**bits, (groups * group_outputs, 3, 2, 3)).astype(np.uint8)
         assert [bytes(row) for row in pack_rows(codes, bits, groups)] == naive_rows(codes, bits, groups)
+        assert packed_bytes(codes, bits, groups) == pack_rows(codes, bits, groups).nbytes
 
     def test_lowest_bits_first(self) -> None:
         codes = np.array([1, 2, 3], dtype=np.uint8).reshape(3, 1, 1, 1)
         assert pack_rows(codes, 2, 1).tolist() == [[0b00_11_10_01]]
         assert pack_rows(codes, 4, 1).tolist() == [[0x21, 0x03]]
         assert pack_rows(codes, 8, 1).tolist() == [[1, 2, 3]]
+
+    def test_bytes_of_wide_weights(self) -> None:
+        levels = np.arange(30, dtype=np.int16).reshape(5, 3, 2, 1)
+        assert packed_bytes(levels, 16, 1) == pack_rows(levels, 16, 1).nbytes == 60
 
     @given(st.sampled_from([2, 4, 8]), st.integers(1, 4), st.integers(1, 9), st.integers(1, 4), st.integers(0, 99))
     def test_any_shape(self, bits: int, groups: int, group_outputs: int, inputs: int, seed: int) -> None:

@@ -83,6 +83,16 @@ def test_kernels_that_cannot_be(layer: str, kernel: str, message: str) -> None:
         kernels(**{layer: kernel})
 
 
+def test_a_stage_runs_on_one_kernel() -> None:
+    with pytest.raises(UsageError) as caught:
+        kernels(conv0="image", neuron0="generic")
+    assert str(caught.value) == (
+        "--kernel: conv0=image and neuron0=generic are for one stage, conv0 + neuron0; name one kernel for it"
+    )
+    # A pool becomes a stage of its own.
+    assert kernels(conv1="events", **{"pool of neuron1": "generic"}) == ["image", "events", "generic", "counts"]
+
+
 def test_options_come_back_from_a_report() -> None:
     options = PlanOptions(schedule="rows", packing="bytes", kernels=(("conv0", "generic"),))
     assert PlanOptions.of_report(options.report()) == options

@@ -14,6 +14,7 @@ from qpsnn_codegen.cli.loading import load_model, load_options
 from qpsnn_codegen.cli.progress import status_line
 from qpsnn_codegen.emit.folder import check_destination
 from qpsnn_codegen.errors import UsageError
+from qpsnn_codegen.planning.kernels import KERNELS
 from qpsnn_codegen.report.table import compilation_text, table
 
 if TYPE_CHECKING:
@@ -21,6 +22,8 @@ if TYPE_CHECKING:
 
     from qpsnn_codegen.network import Network, Shape
     from qpsnn_codegen.planning.options import Packing, Schedule
+
+_KERNELS = ", ".join(kernel.name for kernel in KERNELS)
 
 
 @click.command(
@@ -36,8 +39,10 @@ Examples:
   qpsnn-codegen vgg16.pth.tar -o firmware/ --bits 4 --timesteps 4
 
 \b
-Layers take turns, row by row, where that saves RAM. To keep a limit, or fit a board, spikes are packed
-closer and layers run on slower, smaller kernels, as far as needed and no option says otherwise.
+Every layer runs on the kernel that suits it, chosen by the instructions predicted for the boards' cores,
+or for all cores. Layers take turns, row by row, where that saves RAM. To keep a limit, or fit a board,
+spikes are packed closer and layers run on slower, smaller kernels: as far as needed, by what costs fewest
+instructions, and where no option says otherwise. A line for each such change says what it saves and costs.
 
 \b
 The table shows, for each layer: output shape, bits of its weights, the kernel that runs it, bytes in
@@ -94,7 +99,8 @@ shows how many instructions are predicted, expected and at worst.
     type=click.Choice(["auto", "window", "rows"]),
     default="auto",
     show_default=True,
-    help="Layers in turns, row by row: where that saves RAM, nowhere, wherever possible.",
+    help="Layers in turns, row by row: where that saves RAM, nowhere, wherever possible. rows is for measuring what "
+    "turns do, and may take more RAM than window.",
 )
 @click.option(
     "--packing",
@@ -104,7 +110,11 @@ shows how many instructions are predicted, expected and at worst.
     help="Spikes in bytes: where that costs no time or saves RAM, nowhere, wherever possible.",
 )
 @click.option(
-    "--kernel", "kernels", multiple=True, metavar="LAYER=KERNEL", help="generic, events or image; may be repeated."
+    "--kernel",
+    "kernels",
+    multiple=True,
+    metavar="LAYER=KERNEL",
+    help=f"What a layer runs on: {_KERNELS}, where that can run it; may be repeated.",
 )
 @click.option("--force", is_flag=True, help="Replace a folder that an earlier compilation wrote.")
 def compile_command(
@@ -165,19 +175,24 @@ def compile_command(
         say("writing the folder")
         compilation.write(output, force=force)
     click.echo(compilation_text(compilation.report))
+    for trade in compilation.trades:
+        click.echo(f"budget: {trade}")
     click.echo(boards_text(compilation.report))
     click.echo(f"\n{instructions_text(compilation.report)}\n")
     click.echo(f"wrote  {output}  (next: qpsnn-codegen verify {output})")
 
 
 def _kernels(texts: Sequence[str]) -> tuple[tuple[str, str], ...]:
-    """Kernels by layer, the last of those given for one."""
-    pairs = {}
+    """Kernels by layer."""
+    pairs: dict[str, str] = {}
     for text in texts:
         layer, equals, kernel = text.rpartition("=")
         if not (layer and equals and kernel):
-            raise UsageError("--kernel", f"{text!r} names no layer and kernel", "give LAYER=generic, =events or =image")
-        pairs[layer] = kernel
+            remedy = f"give LAYER=KERNEL, and one of {_KERNELS}"
+            raise UsageError("--kernel", f"{text!r} names no layer and kernel", remedy)
+        if pairs.setdefault(layer, kernel) != kernel:
+            what = f"layer {layer!r} is to run on both {pairs[layer]} and {kernel}"
+            raise UsageError("--kernel", what, "name one kernel for it")
     return tuple(sorted(pairs.items()))
 
 

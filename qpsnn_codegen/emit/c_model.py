@@ -5,7 +5,7 @@ A node's ``describe`` says *what* it needs; names, literals and where a map lies
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -74,10 +74,15 @@ class CGroup:
 
 
 class CModel:
-    """Collects the constants of one model; one is made per emission and read by the renderer."""
+    """Collects the constants of one model; one is made per emission and read by the renderer.
 
-    def __init__(self, plan: Plan) -> None:
+    Args:
+        weights: whether to pack the weights; without them, what is declared has the same names and types.
+    """
+
+    def __init__(self, plan: Plan, *, weights: bool = True) -> None:
         self.plan = plan
+        self._packs = weights
         self.arrays: list[CArray] = []
         self.structs: list[CStruct] = []
         self._identifiers = identifiers([node.name for node in plan.network.nodes])
@@ -104,8 +109,9 @@ class CModel:
         """The same, or ``NULL`` where there are no values."""
         return "NULL" if values is None else self.array(name, part, ctype, values, comment)
 
-    def weights(self, name: str, rows: NDArray[np.uint8], comment: str) -> str:
-        """Declare packed weights (uint8 ``[rows, row_bytes]``) and return their symbol."""
+    def weights(self, name: str, pack: Callable[[], NDArray[np.uint8]], comment: str) -> str:
+        """Declare weights, which ``pack`` gives as uint8 ``[rows, row_bytes]``, and return their symbol."""
+        rows = pack() if self._packs else np.zeros((0, 0), dtype=np.uint8)
         symbol = f"{self.plan.name}_weights_{self._identifiers[name]}"
         self.arrays.append(CArray(symbol=symbol, ctype="uint8_t", values=rows, comment=comment, weights=True))
         return symbol
@@ -164,9 +170,9 @@ class CModel:
         return self.plan.network.timesteps
 
 
-def describe(plan: Plan) -> tuple[CModel, list[CGroup]]:
-    """The C of a plan: its constants, and the kernels of every group of stages."""
-    model = CModel(plan)
+def describe(plan: Plan, *, weights: bool = True) -> tuple[CModel, list[CGroup]]:
+    """The C of a plan: its constants, and the kernels of every group of stages; ``weights`` as of :class:`CModel`."""
+    model = CModel(plan, weights=weights)
     return model, [_describe_group(model, group) for group in plan.groups]
 
 

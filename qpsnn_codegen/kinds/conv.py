@@ -215,16 +215,16 @@ class IntegerConv(IntegerNode):
 
     def describe(self, c: CModel) -> CLayer:
         outputs, group_inputs, kh, kw = self.codes.shape
-        rows = pack_rows(self.codes, self.bits, self.groups)
         comment = (
             f"{self.name}: rows [ky {kh}][kx {kw}][input {group_inputs * self.groups}], "
             f"each the {self.bits}-bit codes of {outputs // self.groups} outputs, lowest bits first"
         )
+        codes = c.weights(self.name, lambda: pack_rows(self.codes, self.bits, self.groups), comment)
         fields: dict[str, Any] = {
             "input": c.map_fields(self.inputs[0]),
             "window": self.window.c_fields(),
-            "codes": f"&{c.weights(self.name, rows, comment)}[0]",
-            "row_bytes": rows.shape[1],
+            "codes": f"&{codes}[0]",
+            "row_bytes": -(-(outputs // self.groups) * self.bits // 8),
             "groups": self.groups,
             "group_inputs": group_inputs,
             "group_outputs": outputs // self.groups,

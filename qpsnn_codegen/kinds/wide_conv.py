@@ -61,14 +61,13 @@ class WideConv(IntegerNode):
 
     def describe(self, c: CModel) -> CLayer:
         outputs, channels, kh, kw = self.levels.shape
-        rows = pack_rows(self.levels, BITS, 1)
         comment = (
             f"{self.name}: rows [ky {kh}][kx {kw}][input {channels}], each the 16-bit weights of {outputs} outputs"
         )
         fields: dict[str, Any] = {
             "input": c.map_fields(self.inputs[0]),
             "window": self.window.c_fields(),
-            "weights": f"&{c.weights(self.name, rows, comment)}[0]",
+            "weights": f"&{c.weights(self.name, lambda: pack_rows(self.levels, BITS, 1), comment)}[0]",
             "outputs": outputs,
             "shift": self.shift,
         }

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from qpsnn_codegen.planning.plan import Plan
+from qpsnn_codegen.planning.stages import Stage
 from qpsnn_codegen.planning.work import Work
 
 TABLE = Path(__file__).resolve().parents[1] / "kernel_costs.json"
@@ -28,9 +29,13 @@ Constants = Mapping[str, float]
 
 def predicted_instructions(plan: Plan, work: Work) -> list[dict[str, float]]:
     """Instructions of every stage by core, without the trace hooks. What the table lacks costs nothing."""
-    stages = [(stage.kernel.name, stage.kernel.features(work)) for stage in plan.stages]
-    costs = read_costs()
-    return [{core: _total(costs[core].get(kernel, {}), done) for core in CORES} for kernel, done in stages]
+    return [stage_instructions(stage, work) for stage in plan.stages]
+
+
+def stage_instructions(stage: Stage, work: Work) -> dict[str, float]:
+    """The same of one stage."""
+    done, costs = stage.kernel.features(work), read_costs()
+    return {core: _total(costs[core].get(stage.kernel.name, {}), done) for core in CORES}
 
 
 def table_core(core: str) -> str:

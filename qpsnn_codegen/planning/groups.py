@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from collections.abc import Set as AbstractSet
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
+from itertools import pairwise
 from math import inf
 
 from qpsnn_codegen.planning.layouts import MapLayout
@@ -41,6 +42,11 @@ class Grouping:
 
     stages: Sequence[Stage]
     layouts: Mapping[str, MapLayout]
+    _rows_of: tuple[LayerRows | None, ...] = field(init=False)
+    """Of every stage; each way to cut the stages into groups asks for them."""
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "_rows_of", tuple(stage.rows for stage in self.stages))
 
     def choose(self, schedule: Schedule) -> tuple[Group, ...]:
         """The groups of a schedule; ``auto`` takes turns if that saves more memory than their order fills flash."""
@@ -95,7 +101,7 @@ class Grouping:
         return replace(group, order=order_of(self._rows(first, last))) if first < last else group
 
     def _rows(self, first: int, last: int) -> list[LayerRows]:
-        return [rows for stage in self.stages[first : last + 1] if (rows := stage.rows) is not None]
+        return [rows for rows in self._rows_of[first : last + 1] if rows is not None]
 
     def _kept(self, first: int, last: int) -> tuple[int, ...]:
         return tuple(rows_kept(reader) for reader in self._rows(first, last)[1:])
@@ -104,11 +110,8 @@ class Grouping:
         """For every stage, whether the next one could run in turns with it: it alone reads its map, and only that."""
         readers = Counter(name for stage in self.stages for name in stage.reads)
         return [
-            stage.rows is not None
-            and after.rows is not None
-            and after.reads == (stage.node,)
-            and readers[stage.node] == 1
-            for stage, after in zip(self.stages, self.stages[1:], strict=False)
+            None not in self._rows_of[index : index + 2] and after.reads == (stage.node,) and readers[stage.node] == 1
+            for index, (stage, after) in enumerate(pairwise(self.stages))
         ] + [False]
 
     def _longest(self) -> Iterator[Group]:

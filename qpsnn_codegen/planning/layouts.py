@@ -118,6 +118,12 @@ def unpack_spikes(words: NDArray[np.uint32], channels: int) -> NDArray[np.uint8]
     return np.unpackbits(octets, axis=-1, bitorder="little")[..., :channels]
 
 
+def packed_bytes(codes: NDArray[Any], bits: int, groups: int) -> int:
+    """Of :func:`pack_rows`."""
+    outputs, group_inputs, kh, kw = codes.shape
+    return int(kh * kw * groups * group_inputs * -(-(outputs // groups) * bits // 8))
+
+
 def pack_rows(codes: NDArray[np.uint8] | NDArray[np.int16], bits: int, groups: int) -> NDArray[np.uint8]:
     """Codes ``[O, I/groups, kh, kw]`` as rows ``[kh * kw * I, row_bytes]``.
 

@@ -61,8 +61,12 @@ _WORTH_TIME = 1 / 16
 
 def make_plan(network: IntegerNetwork, name: str, options: PlanOptions = _AS_IT_COMES) -> Plan:
     """Group nodes into stages and stages into groups, choose layouts and place the arena."""
+    return arrange(network, name, options, make_stages(network, dict(options.kernels)))
+
+
+def arrange(network: IntegerNetwork, name: str, options: PlanOptions, stages: tuple[Stage, ...]) -> Plan:
+    """The plan of stages that were made as the options say: who compares many plans makes each stage once."""
     types = network.types()
-    stages = make_stages(network, dict(options.kernels))
     layouts = {node.name: layout_of(node, types[node.name], network.timesteps) for node in network.nodes if node.stored}
 
     def plan(packed: dict[str, MapLayout]) -> Plan:

@@ -66,6 +66,12 @@ def make_stages(network: IntegerNetwork, kernels: Mapping[str, str]) -> tuple[St
 
 def _check_kernels(stages: Sequence[Stage], kernels: Mapping[str, str]) -> None:
     by_part = {part: stage for stage in stages for part in stage.parts}
+    for stage in stages:
+        named = {part: kernels[part] for part in stage.parts if part in kernels}
+        if len(set(named.values())) > 1:
+            texts = " and ".join(f"{layer}={name}" for layer, name in named.items())
+            parts = " + ".join(stage.parts)
+            raise UsageError("--kernel", f"{texts} are for one stage, {parts}", "name one kernel for it")
     for layer, name in kernels.items():
         where = f"--kernel {layer}={name}"
         if layer not in by_part:

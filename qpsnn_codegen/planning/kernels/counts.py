@@ -146,7 +146,7 @@ class CountsKernel(Kernel):
         lanes = f"qps_counts_lanes_{self._bits}"
         fields: dict[str, Any] = {
             "input": c.map_fields(conv.inputs[0]),
-            "codes": f"&{c.weights(conv.name, self._packed(), comment)}[0]",
+            "codes": f"&{c.weights(conv.name, self._packed, comment)}[0]",
             "lanes": lanes,
             "row_bytes": self._row_bytes,
             "classes": self._classes,

@@ -12,7 +12,7 @@ from qpsnn_codegen.integer_network import IntegerNode, IntegerType
 from qpsnn_codegen.kinds.pools import MapPool
 from qpsnn_codegen.kinds.windows import Window
 from qpsnn_codegen.planning.kernels.base import Candidate, Kernel
-from qpsnn_codegen.planning.layouts import pack_rows
+from qpsnn_codegen.planning.layouts import packed_bytes
 from qpsnn_codegen.planning.work import Work, taps_inside
 
 if TYPE_CHECKING:
@@ -41,7 +41,7 @@ class GenericKernel(Kernel):
 
     def weight_bytes(self, part: IntegerNode) -> int:
         synapses = part.synapses()
-        return 0 if synapses is None else int(pack_rows(synapses.codes, synapses.bits, synapses.groups).nbytes)
+        return 0 if synapses is None else packed_bytes(synapses.codes, synapses.bits, synapses.groups)
 
     def constant_bytes(self, part: IntegerNode) -> int:
         return sum(array.nbytes for array in part.constants().values())

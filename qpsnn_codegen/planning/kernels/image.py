@@ -138,7 +138,7 @@ class ImageLayerKernel(LayerKernel):
         conv, neuron = self.conv, self.neuron
         _, inputs, kh, kw = conv.codes.shape
         comment = f"{conv.name}: rows [input {inputs}][ky {kh}][kx {kw}] of {self._words}"
-        codes = c.weights(conv.name, self._packed(), comment)
+        codes = c.weights(conv.name, self._packed, comment)
         border = np.full(self._filled, INT32_MAX)
         border[: self._channels] = self.quiet()
         quiet = c.array(neuron.name, "quiet", "int32_t", border, "largest current without a spike, per channel")
