@@ -17,6 +17,7 @@ from qpsnn_codegen.integer_network import IntegerNetwork
 from qpsnn_codegen.planning.choosing import fast_kernels, named
 from qpsnn_codegen.planning.cost import CORES
 from qpsnn_codegen.planning.options import Packing, PlanOptions, Schedule
+from qpsnn_codegen.planning.packing import packing_for
 from qpsnn_codegen.planning.plan import Plan, arrange
 from qpsnn_codegen.planning.stages import Stage
 from qpsnn_codegen.planning.ways import Layer, layers_of
@@ -27,11 +28,8 @@ _CORE = "cortex-m4"
 _MOST_PLANS = 400
 """After so many no other place to go on from is looked for: some seconds for a VGG-16."""
 _BYTES_COST = 0.03
-"""Of all instructions, what it costs to have spikes in bytes where words are faster. A kernel's features do not tell;
-the benchmarks' E takes a Cortex-M4 2.8 % longer (docs/design.md, section 6)."""
-
-_SETTINGS = {"bytes": "spikes are packed in bytes", "window": "no layers take turns", "rows": "all layers take turns"}
-"""What the values of packing and schedule mean, for lines of trades."""
+"""Of all instructions, what it costs to have spikes in bytes where they would not be by themselves. A kernel's features do not tell;
+the benchmarks' E takes 1 % longer on a Cortex-M4 and 5 % on an M55 (docs/performance.md)."""
 
 _Choice = tuple[str, ...]
 """What is decided: the kernel of every layer, the packing, the schedule."""
@@ -116,7 +114,7 @@ class _Search:
     def __post_init__(self) -> None:
         kernels = [tuple(way.kernel for way in layer.ways) for layer in self.layers]
         packing, schedule = self.options.packing, self.options.schedule
-        packings = ("auto", "bytes") if packing == "auto" else (packing,)
+        packings = (packing_for(packing, self.budget.cores), "bytes") if packing == "auto" else (packing,)
         schedules = ("auto", "window", "rows") if schedule == "auto" else (schedule,)
         object.__setattr__(self, "values", (*kernels, packings, schedules))
 
@@ -124,7 +122,7 @@ class _Search:
         """Without a budget."""
         kernels = fast_kernels(self.layers, self.budget.cores or CORES)
         own = [kernels.get(layer.name, layer.ways[0].kernel) for layer in self.layers]
-        return self._form((*own, self.options.packing, self.options.schedule))
+        return self._form((*own, self.values[-2][0], self.options.schedule))
 
     def within(self, start: _Form) -> _Form:
         """One that keeps the budget."""
@@ -225,7 +223,7 @@ class _Search:
             sum(way.instructions[core] for way in ways) / sum(layer.ways[0].instructions[core] for layer in self.layers)
             for core in cores
         ]
-        time = sum(times) / len(times) * (1 + _BYTES_COST * (packing != self.options.packing))
+        time = sum(times) / len(times) * (1 + _BYTES_COST * (packing != self.values[-2][0]))
         return _Form(choice=choice, plan=plan, time=time, limits=self.budget.limits(plan))
 
     def _in_order(self, stages: list[Stage]) -> tuple[Stage, ...]:

@@ -6,6 +6,7 @@ from contextlib import nullcontext
 from dataclasses import replace
 from functools import cache
 from itertools import product
+from math import inf
 from typing import Any, get_args
 
 import pytest
@@ -30,9 +31,9 @@ AROUND = Window(kernel=(3, 3), padding=(1, 1))
 
 @cache
 def network() -> IntegerNetwork:
-    """Maps that bytes make smaller, a first layer whose codes take twice their room on the fast kernel."""
+    """Maps that bytes make a little smaller, a first layer whose codes take twice their room on the fast kernel."""
     layers = Layers(seed=1).image(3, 12, 12)
-    return layers.layer(35, 8, AROUND).layer(37, 4, AROUND).pool(2, 2).layer(33, 4, AROUND).network()
+    return layers.layer(35, 8, AROUND).layer(51, 4, AROUND).pool(2, 2).layer(33, 4, AROUND).network()
 
 
 @cache
@@ -110,7 +111,10 @@ def test_kernels_change_for_ram_when_bytes_are_not_enough() -> None:
 
 def test_no_plan_that_keeps_one_limit_takes_fewer_instructions() -> None:
     """Of all that there are; looked at at every size that a plan has."""
-    sizes = {(plan.arena_bytes, flash(plan)): instructions(plan) for plan in all_plans()}
+    sizes: dict[tuple[int, int], float] = {}
+    for plan in all_plans():
+        key = plan.arena_bytes, flash(plan)
+        sizes[key] = min(instructions(plan), sizes.get(key, inf))
     for ram in {ram for ram, _ in sizes}:
         least = min(time for (size, _), time in sizes.items() if size <= ram)
         assert instructions(planned(ram=ram)) == pytest.approx(least), ram
@@ -133,7 +137,7 @@ def test_two_limits_are_kept_if_they_can_be() -> None:
                 planned(ram=ram, flash=most)
 
 
-@pytest.mark.parametrize("limits", [{}, {"ram": 4000}, {"flash": 16_900}, {"ram": 4500, "flash": 18_000}])
+@pytest.mark.parametrize("limits", [{}, {"ram": 4700}, {"flash": 21_000}, {"ram": 4700, "flash": 21_000}])
 def test_the_plan_is_the_one_that_its_options_make(limits: dict[str, int]) -> None:
     """Which ``verify`` and ``build`` rely on."""
     plan = planned(**limits)
@@ -212,13 +216,13 @@ def test_a_board_is_a_budget() -> None:
         plan_within(network(), "net", PlanOptions(), Budget(boards=(none,)), work())
 
 
-@pytest.mark.parametrize(("ram", "flash_limit", "kept"), [(1, None, False), (1, 1, False), (3500, 28_000, True)])
+@pytest.mark.parametrize(("ram", "flash_limit", "kept"), [(1, None, False), (1, 1, False), (6400, 130_000, True)])
 def test_deep_networks_are_planned_a_few_hundred_times(
     ram: int, flash_limit: int | None, kept: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     layers = Layers(seed=1).image(3, 8, 8).layer(35, 8, AROUND)
     for _ in range(10):
-        layers.layer(17, 4, AROUND)
+        layers.layer(51, 4, AROUND)
     deep = layers.network()
     made: list[Plan] = []
 

@@ -7,6 +7,7 @@ from dataclasses import replace
 
 from qpsnn_codegen.integer_network import IntegerNetwork
 from qpsnn_codegen.planning.options import PlanOptions
+from qpsnn_codegen.planning.packing import packing_for
 from qpsnn_codegen.planning.ways import Layer, layers_of
 from qpsnn_codegen.planning.work import Work
 
@@ -17,7 +18,8 @@ WORTH = 0.02
 def fastest(network: IntegerNetwork, options: PlanOptions, work: Work, cores: Collection[str]) -> PlanOptions:
     """The options that also name the layers for which another kernel than the first that fits is worth it.
 
-    It must be on every one of the cores. Layers that the options name already stay as they are.
+    It must be on every one of the cores. Layers that the options name already stay as they are. Spikes are packed as
+    these cores like it, where the options leave that open.
 
     Args:
         cores: of ``cost.CORES``, one at least.
@@ -25,7 +27,8 @@ def fastest(network: IntegerNetwork, options: PlanOptions, work: Work, cores: Co
     Raises:
         UsageError: a kernel of the options cannot be.
     """
-    return named(options, fast_kernels(layers_of(network, options, work), cores))
+    packed = replace(options, packing=packing_for(options.packing, cores))
+    return named(packed, fast_kernels(layers_of(network, options, work), cores))
 
 
 def fast_kernels(layers: Collection[Layer], cores: Collection[str]) -> dict[str, str]:
