@@ -206,7 +206,8 @@ class _Builder:
     def _codes(self, shape: tuple[int, ...], bits: int) -> NDArray[np.uint8]:
         top = 2**bits - 1
         levels = top / 2 + self._numbers.bell(int(np.prod(shape))) * top / 4
-        return np.clip(np.round(levels), 0, top).astype(np.uint8).reshape(shape)
+        codes: NDArray[np.uint8] = np.clip(np.round(levels), 0, top).astype(np.uint8)
+        return codes.reshape(shape)
 
     def _conv(self, name: str, outputs: int) -> None:
         inputs = self._values.shape[2]
