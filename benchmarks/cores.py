@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import sys
 import tempfile
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -20,8 +21,9 @@ from numpy.typing import NDArray
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 import qpsnn_codegen
-from benchmarks.cmsis_nn import CMSIS_NN
-from benchmarks.networks import BENCHMARKS, IMAGES, image_source
+from benchmarks.cmsis_nn import cmsis_nn
+from benchmarks.linked import Memory, memory_of
+from benchmarks.networks import BENCHMARKS, IMAGES, chosen, image_source
 from benchmarks.on_cores import BOARDS, core_board, core_port, emulator, toolchain
 from qpsnn_codegen import Compilation
 from qpsnn_codegen.calibration import measure_work
@@ -34,6 +36,8 @@ from qpsnn_codegen.planning.cost import predicted_instructions
 from qpsnn_codegen.planning.work import worst_work
 from qpsnn_codegen.toolchain.arm import build_firmware
 
+KERNELS_GOAL = 10 * 1024
+"""Bytes that the kernels of one network are to stay below."""
 _SECONDS = 600.0
 
 
@@ -45,7 +49,6 @@ class Row:
         instructions, predicted: per image, on average over the same images.
         worst: predicted, if every neuron spiked at every timestep and every pixel were non-zero.
         operations: synaptic operations per image.
-        flash, ram: bytes.
     """
 
     network: str
@@ -55,8 +58,7 @@ class Row:
     predicted: float
     worst: float
     operations: float
-    flash: int
-    ram: int
+    memory: Memory
 
     @property
     def error(self) -> float:
@@ -79,7 +81,7 @@ def measure(network: str, bits: int, mnist: str | None, cores: Iterable[str] = B
     )
     for core in cores:
         try:
-            instructions, flash, stack = run_on(core, made, data)
+            instructions, memory = run_on(core, made, data)
         except BoardError as error:
             print(f"{network}, {bits} bits, {core}: {error}", file=sys.stderr)
             continue
@@ -91,13 +93,12 @@ def measure(network: str, bits: int, mnist: str | None, cores: Iterable[str] = B
             predicted=sum(stage[core_board(core).core] for stage in expected),
             worst=sum(stage[core_board(core).core] for stage in worst),
             operations=float(made.report["operations"]),
-            flash=flash,
-            ram=made.plan.arena_bytes + stack,
+            memory=memory,
         )
 
 
-def run_on(core: str, made: Compilation, data: NDArray[Any]) -> tuple[float, int, int]:
-    """Instructions per image, bytes of flash, wherever a board keeps the weights, and bytes of stack."""
+def run_on(core: str, made: Compilation, data: NDArray[Any]) -> tuple[float, Memory]:
+    """Instructions per image, and what the image takes."""
     board = core_board(core)
     with tempfile.TemporaryDirectory() as scratch:
         path = Path(scratch) / "firmware"
@@ -108,9 +109,7 @@ def run_on(core: str, made: Compilation, data: NDArray[Any]) -> tuple[float, int
         with run_firmware(folder, firmware, compute=_SECONDS) as session:
             runs = [session.device.run(sample) for sample in folder.pack(data)]
             counts = [run.ticks * session.scale.per_tick for run in runs]
-    sizes = firmware.report["sizes"]
-    flash = sizes["weights"] + sizes["constants"] + sizes["code"]
-    return float(np.mean(counts)), flash, max(run.stack_used for run in runs)
+        return float(np.mean(counts)), memory_of(firmware, max(run.stack_used for run in runs))
 
 
 def table(rows: Iterable[Row]) -> list[str]:
@@ -120,7 +119,7 @@ def table(rows: Iterable[Row]) -> list[str]:
         "|---|--:|---|--:|--:|--:|--:|--:|--:|--:|--:|",
     ]
     for row in rows:
-        int8, int4 = (CMSIS_NN[row.network, bits].instructions[row.core] for bits in (8, 4))
+        int8, int4 = (cmsis_nn(row.network, bits).instructions[row.core] for bits in (8, 4))
         lines.append(
             f"| {row.network} | {row.bits} | {row.core} | {row.instructions:,.0f} | {row.predicted:,.0f} | "
             f"{row.error:+.1%} | {row.worst:,.0f} | {row.instructions / row.operations:.2f} | "
@@ -129,31 +128,77 @@ def table(rows: Iterable[Row]) -> list[str]:
     return lines
 
 
-def memory_table(rows: Iterable[Row]) -> list[str]:
-    """Markdown: bytes on the Cortex-M4."""
-    lines = [
-        "| network | bits | flash | RAM | CMSIS-NN int8: flash | RAM | int4: flash | RAM |",
-        "|---|--:|--:|--:|--:|--:|--:|--:|",
-    ]
+def slower_with_fewer_bits(rows: Iterable[Row]) -> list[str]:
+    """Markdown: where a network takes more instructions than at the next larger number of bits."""
+    counts = {(row.network, row.core, row.bits): row.instructions for row in rows}
+    found = []
+    for network, core in dict.fromkeys((network, core) for network, core, _ in counts):
+        widths = sorted((bits for *place, bits in counts if place == [network, core]), reverse=True)
+        for more, fewer in pairwise(widths):
+            rise = counts[network, core, fewer] / counts[network, core, more] - 1
+            if rise > 0:
+                found.append(f"| {network} | {core} | {fewer} against {more} | {rise:+.1%} |")
+    return ["| network | core | bits | instructions |", "|---|---|---|--:|", *found] if found else ["None is."]
+
+
+def flash_table(rows: Iterable[Row]) -> list[str]:
+    """Markdown: bytes by core, how far the prediction is off, and CMSIS-NN's on the Cortex-M4."""
+    return _by_core(
+        rows,
+        lambda row: f"{row.memory.flash:,} ({row.memory.predicted_flash / row.memory.flash - 1:+.1%})",
+        ("int8, M4", "int4, M4"),
+        lambda name: [f"{cmsis_nn(name, bits).flash:,}" for bits in (8, 4)],
+    )
+
+
+def ram_table(rows: Iterable[Row]) -> list[str]:
+    """Markdown: bytes of arena and stack by core, as counted and at most, and CMSIS-NN's on the Cortex-M4."""
+    return _by_core(
+        rows,
+        lambda row: f"{row.memory.ram:,} / {row.memory.ram_bound:,}",
+        ("int8, M4", "int4, M4"),
+        lambda name: [f"{cmsis_nn(name, bits).ram:,}" for bits in (8, 4)],
+    )
+
+
+def kernels_table(rows: Iterable[Row]) -> list[str]:
+    """Markdown: bytes of kernels by core; what exceeds the goal says so."""
+
+    def cell(row: Row) -> str:
+        over = row.memory.kernels - KERNELS_GOAL
+        return f"{row.memory.kernels:,}" + (f", {over:,} too many" if over > 0 else "")
+
+    return _by_core(rows, cell, (), lambda name: [])
+
+
+def _by_core(
+    rows: Iterable[Row], cell: Callable[[Row], str], others: Sequence[str], of_others: Callable[[str], list[str]]
+) -> list[str]:
+    """A line for each network and number of bits, a column for each core and for each of ``others``."""
+    lines: dict[tuple[str, int], dict[str, str]] = {}
     for row in rows:
-        if row.core == "M4":
-            others = [CMSIS_NN[row.network, bits] for bits in (8, 4)]
-            figures = (row.flash, row.ram, *(size for other in others for size in (other.flash, other.ram)))
-            lines.append(f"| {row.network} | {row.bits} | {' | '.join(f'{figure:,}' for figure in figures)} |")
-    return lines
+        lines.setdefault((row.network, row.bits), {})[row.core] = cell(row)
+    return [
+        f"| network | bits | {' | '.join([*BOARDS, *others])} |",
+        f"|---|--:|{'--:|' * (len(BOARDS) + len(others))}",
+        *(
+            f"| {name} | {bits} | {' | '.join([*(cells.get(core, '') for core in BOARDS), *of_others(name)])} |"
+            for (name, bits), cells in lines.items()
+        ),
+    ]
 
 
 def main() -> None:
     """Measure and print."""
     rows: list[Row] = []
-    mnist = next((argument for argument in sys.argv[1:] if argument not in BENCHMARKS), None)
-    for name in [argument for argument in sys.argv[1:] if argument in BENCHMARKS] or BENCHMARKS:
-        for bits in BENCHMARKS[name].bits:
-            for row in measure(name, bits, mnist):
-                rows.append(row)
-                print(row, file=sys.stderr, flush=True)
-    made_with = f"{emulator()}, {toolchain()}; images of A and B: {image_source(mnist)}"
-    print("\n".join([*table(rows), "", *memory_table(rows), "", made_with]))
+    cases, mnist = chosen(sys.argv[1:])
+    for name, bits in cases:
+        for row in measure(name, bits, mnist):
+            rows.append(row)
+            print(row, file=sys.stderr, flush=True)
+    for lines in (table(rows), slower_with_fewer_bits(rows), flash_table(rows), ram_table(rows), kernels_table(rows)):
+        print("\n".join([*lines, ""]))
+    print(f"{emulator()}, {toolchain()}; images of A and B: {image_source(mnist)}")
 
 
 if __name__ == "__main__":

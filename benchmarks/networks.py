@@ -1,15 +1,14 @@
 """The networks performance is measured on: the shapes A to E others are measured on too, as QP-SNNs.
 
-A and B are trained on MNIST (``train_mnist.py``). Weights of C to E are random codes; biases are calibrated on images
-made here, so that every hidden layer spikes at a chosen rate: what a layer costs depends on its shape, its bits and its
-spikes, not on what it has learned.
-
-python benchmarks/networks.py        synaptic operations per image of every network, beside what they are to be.
+A and B are trained on MNIST (``train_mnist.py``). Weights of the others are random codes; biases are calibrated on
+images made here, so that every hidden layer spikes at a chosen rate: what a layer costs depends on its shape, its bits
+and its spikes, not on what it has learned. A is there both ways, since it was trained to spike little.
 """
 
 from __future__ import annotations
 
 import sys
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -20,12 +19,9 @@ from numpy.typing import NDArray
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from qpsnn_codegen import nn
-from qpsnn_codegen.calibration import measure_work
-from qpsnn_codegen.integer_network import IntegerNetwork
 from qpsnn_codegen.kinds import AveragePool, BatchNorm, Conv, Flatten, Input, Linear, MaxPool, Neuron, Readout
-from qpsnn_codegen.kinds.conv import Grid, IntegerConv
+from qpsnn_codegen.kinds.conv import Grid
 from qpsnn_codegen.kinds.windows import Window
-from qpsnn_codegen.lowering import lower
 from qpsnn_codegen.network import Floats, Network, Node, Shape
 from qpsnn_codegen.pipeline import load
 
@@ -75,11 +71,11 @@ class Trained:
 
     @property
     def bits(self) -> tuple[int, ...]:
-        """Of the layers between the first and the last."""
+        """Of the layers between the first and the last; where there are none, of these two."""
         return tuple(self.files)
 
     def network(self, bits: int) -> Network:
-        """The network of a model file; the first and the last layer have 8 bits."""
+        """The network of a model file; its first and its last layer have 8 bits, but for B's."""
         return load(MODELS / self.files[bits])
 
     def images(self, count: int, mnist: str | None = None) -> NDArray[np.uint8]:
@@ -99,13 +95,20 @@ def _vgg(share_early: float, share_late: float) -> tuple[Layer, ...]:
 
 
 BENCHMARKS: dict[str, Benchmark | Trained] = {
-    "A": Trained(files={8: "A_8bit.pt", 4: "A_4bit.pt", 2: "A_2bit.pt"}),
-    # Its layers are the first and the last one.
-    "B": Trained(files={8: "B.pt"}),
+    "A": Trained(files={bits: f"A_{bits}bit.pt" for bits in BITS}),
+    "A at 15 %": Benchmark(shape=(1, 28, 28), layers=(16, "M", 32, "M", 64, "M"), rate=0.15),
+    "B": Trained(files={bits: f"B_{bits}bit.pt" for bits in BITS}),
     "C": Benchmark(shape=(3, 32, 32), layers=_vgg(1, 1), rate=0.0381, operations=54.6e6),
     "D": Benchmark(shape=(3, 32, 32), layers=_vgg(0.55, 0.49), rate=0.044),
     "E": Benchmark(shape=(3, 32, 32), layers=_vgg(0.51, 0.2), rate=0.0436, operations=11.6e6),
 }
+
+
+def chosen(arguments: Sequence[str]) -> tuple[list[tuple[str, int]], str | None]:
+    """Networks and bits that a command line asks for, all by default, and MNIST's file if it names one."""
+    mnist = next((argument for argument in arguments if argument not in BENCHMARKS), None)
+    names = [argument for argument in arguments if argument in BENCHMARKS] or list(BENCHMARKS)
+    return [(name, bits) for name in names for bits in BENCHMARKS[name].bits], mnist
 
 
 def accuracies() -> str:
@@ -203,7 +206,8 @@ class _Builder:
     def _codes(self, shape: tuple[int, ...], bits: int) -> NDArray[np.uint8]:
         top = 2**bits - 1
         levels = top / 2 + self._numbers.bell(int(np.prod(shape))) * top / 4
-        return np.clip(np.round(levels), 0, top).astype(np.uint8).reshape(shape)
+        codes: NDArray[np.uint8] = np.clip(np.round(levels), 0, top).astype(np.uint8)
+        return codes.reshape(shape)
 
     def _conv(self, name: str, outputs: int) -> None:
         inputs = self._values.shape[2]
@@ -271,24 +275,3 @@ class _Builder:
         # Thousandths: a shorter number than the search's, and no less good.
         self._append(replace(norm, bias=np.round(low, 3)))
         self._append(neuron)
-
-
-def operations(network: IntegerNetwork, samples: NDArray[np.uint8]) -> float:
-    """Synaptic operations per image: spikes times the weights they meet; padding and what reads the image left out."""
-    work, types = measure_work(network, samples), network.types()
-    layers = {node.name: len(node.codes) for node in network.nodes if isinstance(node, IntegerConv)}
-    return sum(work.loads[name].events * outputs for name, outputs in layers.items() if not types[name].static)
-
-
-def main() -> None:
-    """Print the synaptic operations of every network."""
-    for name, benchmark in BENCHMARKS.items():
-        for bits in benchmark.bits:
-            found = operations(lower(benchmark.network(bits)), benchmark.images(IMAGES))
-            wanted = benchmark.operations if isinstance(benchmark, Benchmark) else None
-            note = "" if wanted is None else f", {found / wanted - 1:+.1%} from {wanted:,.0f}"
-            print(f"{name}, {bits} bits: {found:,.0f} synaptic operations per image{note}")
-
-
-if __name__ == "__main__":
-    main()

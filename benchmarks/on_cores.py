@@ -41,6 +41,7 @@ BOARDS = {
 
 _PROGRAM = Path(__file__).with_name("on_core.c")
 _SECONDS = 300.0
+_HOOKED = "#define QPS_TRACE 1\n"
 
 _NO_UNALIGNED_ACCESS = """
 #include "qps_startup.h"
@@ -88,7 +89,7 @@ def core_port(core: str, external: Collection[str] = ()) -> dict[str, str | byte
     if board.core != own:
         place = f"ports/{board.name}"
         files[f"{place}/board.toml"] = str(files[f"{place}/board.toml"]).replace(f'"{own}"', f'"{board.core}"')
-        files[f"{place}/board.c"] = f"{files[f'{place}/board.c']}{_NO_UNALIGNED_ACCESS}"
+        files[f"{place}/board.c"] = str(files[f"{place}/board.c"]) + _NO_UNALIGNED_ACCESS
     return files
 
 
@@ -127,7 +128,7 @@ def stage_instructions(core: str, jobs: Sequence[Job]) -> list[NDArray[np.float6
         stages = len(plan.stages)
         if not np.array_equal(got[:, stages:], run[:, stages:] % 2**32):
             raise AssertionError(f"{plan.name} has other logits on {core}")
-        results.append(got[:, :stages] * scale)
+        results.append(np.asarray(got[:, :stages] * scale, dtype=np.float64))
     return results
 
 
@@ -147,8 +148,8 @@ def _build(folder: Path, core: str, plans: Sequence[Plan], jobs: Sequence[Job]) 
     for plan in plans:
         made = emit(plan)
         own = f"{plan.name}.c"
-        files.update({**made, own: f"#define QPS_TRACE 1\n{made[own]}"})
-    files["runtime/qps_trace.c"] = f"#define QPS_TRACE 1\n{files['runtime/qps_trace.c']}"
+        files.update({**made, own: _HOOKED + str(made[own])})
+    files["runtime/qps_trace.c"] = _HOOKED + str(files["runtime/qps_trace.c"])
     files["app/on_core.c"] = _PROGRAM.read_text(encoding="utf-8")
     files["app/on_core.h"] = _header(plans, jobs)
     # The inputs lie beside the weights.
@@ -157,12 +158,12 @@ def _build(folder: Path, core: str, plans: Sequence[Plan], jobs: Sequence[Job]) 
         path = folder / name
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_bytes(content.encode() if isinstance(content, str) else content)
-    own = [f"{plan.name}{part}.c" for plan in plans for part in ("", "_weights")]
+    models = [f"{plan.name}{part}.c" for plan in plans for part in ("", "_weights")]
     runtime = sorted(name for name in files if name.startswith("runtime/") and name.endswith(".c"))
     variables = {
         "BOARD": board.name,
         "TRACE": "0",
-        "MODEL_SOURCES": " ".join(own + runtime),
+        "MODEL_SOURCES": " ".join(models + runtime),
         "APP_SOURCES": "app/on_core.c",
         "PORT_IMAGES": "",
     }

@@ -37,11 +37,11 @@ def on_core(model: nn.SpikingNetwork, calibration: NDArray[np.uint8], shown: NDA
     with tempfile.TemporaryDirectory() as scratch:
         nn.save(model, Path(scratch) / "model.pt")
         compilation = qpsnn_codegen.compile(Path(scratch) / "model.pt", name="net", calibration=calibration)
-    instructions, flash, stack = run_on(CORE, compilation, shown)
+    instructions, memory = run_on(CORE, compilation, shown)
     return OnCore(
         operations=float(compilation.report["operations"]),
         dense=float(compilation.report["dense_slots"]),
         instructions=instructions,
-        flash=flash,
-        ram=compilation.plan.arena_bytes + stack,
+        flash=memory.flash,
+        ram=memory.ram,
     )

@@ -28,6 +28,8 @@ from qpsnn_codegen.toolchain.emulator import emulate
 from qpsnn_codegen.toolchain.make import run_make
 
 DSP, THUMB2, THUMB1, M55 = "mps2-an386", "mps2-an385", "microbit", "mps3-an547"
+M7, M33 = "mps2-an500", "mps2-an505"
+"""They run the code of the Cortex-M4, compiled for another pipeline."""
 PATIENCE_S = 20.0
 """An emulated board has to start first, and the machine may be busy."""
 
@@ -39,6 +41,10 @@ PLACES = (
     ("columns", THUMB2),
     ("windows", THUMB2),
     ("many bytes", THUMB2),
+    ("square windows", THUMB2),
+    ("bytes of few bits", THUMB2),
+    ("square windows", M7),
+    ("square windows", M33),
 )
 
 

@@ -126,10 +126,11 @@ def test_the_model_notices(what: str) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name", BENCHMARKS)
-def test_arenas_of_the_benchmarks_are_near_their_bound(name: str) -> None:
-    network = lower(BENCHMARKS[name].network(4 if 4 in BENCHMARKS[name].bits else 8))
+@pytest.mark.parametrize(("name", "bits"), [(name, bits) for name in BENCHMARKS for bits in BENCHMARKS[name].bits])
+def test_arenas_of_the_benchmarks_are_as_small_as_can_be(name: str, bits: int) -> None:
+    """Random networks may need up to a tenth more than the fullest moment; these do not."""
+    network = lower(BENCHMARKS[name].network(bits))
     for schedule in SCHEDULES:
         plan = make_plan(network, "net", PlanOptions(schedule=schedule))
         check_placement(plan.buffers)
-        assert plan.arena_bound <= plan.arena_bytes <= 1.1 * plan.arena_bound
+        assert plan.arena_bytes == plan.arena_bound
