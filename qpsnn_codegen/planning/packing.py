@@ -9,7 +9,6 @@ from qpsnn_codegen.planning.layouts import MapLayout
 from qpsnn_codegen.planning.options import Packing
 from qpsnn_codegen.planning.stages import Stage
 
-
 _WORDS_ARE_FASTER = frozenset({"cortex-m55"})
 """With Helium additions take so little that reading bytes left over costs twice what it does elsewhere: 5 %."""
 
