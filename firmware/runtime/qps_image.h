@@ -2,11 +2,13 @@
  * multiplication, for the pixels that are not zero; then the neurons take all their timesteps.
  *
  * Codes are in rows [input channel][kernel_y][kernel_x], one of all output channels for each input, filled up to whole
- * blocks of QPS_IMAGE_BLOCK channels. Two kernels add them up:
+ * blocks of QPS_IMAGE_BLOCK channels. Kernels add them up:
  * qps_image: words with two codes, bits 0 to 7 and 24 to 31. One multiplication by a pixel yields both products, one
  * 64-bit sum holds both sums. The generator has proven that the sum of the lower code of a pair stays below 2^24.
  * qps_image_bytes: a byte for each code, sums modulo 2^32. Pixels are listed and added up QPS_IMAGE_CHUNK at a time, so
  * that the list is short however large the window, and the sums of a chunk stay below 2^24.
+ * qps_image_packed: codes of 2 or 4 bits, a block in 2 or 4 bytes: code k of 4 bits is in byte k % 4, in its upper half
+ * from k = 4 on; code k of 2 bits is in byte k % 2, from bit k / 2 * 2 on.
  * Range: the generator has proven that currents fit int32_t. */
 #ifndef QPS_IMAGE_H
 #define QPS_IMAGE_H
@@ -22,6 +24,8 @@ extern "C" {
 #define QPS_IMAGE_BLOCK 8U
 /* At most 257. */
 #define QPS_IMAGE_CHUNK 64U
+/* For the codes of a block that a chunk meets, a byte each, and a list of them. */
+#define QPS_UNPACKED_WORDS (2U * QPS_IMAGE_CHUNK + 2U * (QPS_IMAGE_CHUNK + 1U))
 
 /* A pixel that is not zero, and where the row of codes it meets begins, in bytes. A value of zero ends a list. */
 typedef struct {
@@ -59,6 +63,14 @@ void qps_image_run(const qps_image_t *layer, const void *input, uint32_t *output
  * qps_image_event_t per row, but no more than QPS_IMAGE_CHUNK, and one more. */
 void qps_image_bytes_row(const qps_image_t *layer, const void *input, uint32_t *output, int32_t *scratch, uint32_t y);
 void qps_image_bytes_run(const qps_image_t *layer, const void *input, uint32_t *output, int32_t *scratch);
+
+/* The same with packed codes. scratch: as for qps_image_bytes, with QPS_UNPACKED_WORDS before the list. */
+void qps_image_packed_2_row(const qps_image_t *layer, const void *input, uint32_t *output, int32_t *scratch,
+                            uint32_t y);
+void qps_image_packed_2_run(const qps_image_t *layer, const void *input, uint32_t *output, int32_t *scratch);
+void qps_image_packed_4_row(const qps_image_t *layer, const void *input, uint32_t *output, int32_t *scratch,
+                            uint32_t y);
+void qps_image_packed_4_run(const qps_image_t *layer, const void *input, uint32_t *output, int32_t *scratch);
 
 #ifdef __cplusplus
 }

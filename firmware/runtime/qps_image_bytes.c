@@ -1,6 +1,5 @@
-#include "qps_image_walk.h"
+#include "qps_image_chunks.h"
 #include "qps_thumb.h"
-#include "qps_trace.h"
 
 #if !QPS_HELIUM
 /* The sums of a word of four codes a, b, c, d, the lowest first, as loops leave them behind. */
@@ -139,43 +138,20 @@ void qps_add_pixels(const uint8_t *codes, const qps_image_list_t *list, uint32_t
 }
 #endif
 
-/* What an output pixel sees, up to a chunk of it. */
-QPS_ALONE static qps_image_list_t qps_bytes_see(const qps_image_view_t *view, void *context, qps_image_place_t *place)
+static void qps_bytes_add(const qps_image_view_t *view, const qps_image_list_t *chunk, uint32_t channels)
 {
-    (void)context;
-    return qps_list_pixels(view, QPS_IMAGE_CHUNK, place);
+    qps_add_pixels(view->layer->codes, chunk, channels, view->sums);
 }
 
 QPS_MERGED void qps_bytes_pixel(const qps_image_view_t *view, const qps_image_list_t *list, qps_image_place_t *place,
                                 uint32_t words, uint32_t *spikes)
 {
-    const qps_image_t *const layer = view->layer;
-    const uint32_t channels = layer->output.channels;
-    const uint32_t filled = layer->row_bytes;
-    uint32_t *const sums = view->sums;
-    qps_image_list_t chunk = *list;
-    uint32_t count = chunk.count, total = chunk.total;
-    qps_clear_words(sums, filled);
-    qps_add_pixels(layer->codes, &chunk, filled, sums);
-    while (chunk.count == QPS_IMAGE_CHUNK) {
-        chunk = qps_bytes_see(view, NULL, place);
-        qps_add_pixels(layer->codes, &chunk, filled, sums);
-        count += chunk.count;
-        total += chunk.total;
-    }
-    {
-        const qps_image_scale_t scale = {layer->multiplier, 0U - total * layer->zero_point};
-        qps_clear_words(spikes, layer->output.timesteps * words);
-        for (uint32_t first = 0U; first < channels; first += QPS_IMAGE_BLOCK) {
-            qps_image_fire(layer, &scale, first, sums + first, words, spikes);
-        }
-    }
-    qps_trace_operations(count * channels);
+    qps_chunks_pixel(view, list, place, words, spikes, view->layer->row_bytes, qps_bytes_add);
 }
 
 void qps_image_bytes_row(const qps_image_t *layer, const void *input, uint32_t *output, int32_t *scratch, uint32_t y)
 {
-    qps_image_walk(layer, input, output, (uint32_t *)scratch, layer->row_bytes, y, qps_bytes_see, NULL,
+    qps_image_walk(layer, input, output, (uint32_t *)scratch, layer->row_bytes, y, qps_chunks_see, NULL,
                    qps_bytes_pixel);
 }
 

@@ -77,10 +77,14 @@ def test_as_many_codes_as_offsets_reach(channels: int) -> None:
         # The last row alone, which is the farthest.
         inputs = np.concatenate([all_kinds_of_inputs(layers.network()), np.zeros((1, 1, 1, rows), dtype=np.uint8)])
         inputs[-1, ..., -1] = 255
-        check_c(case_of(layers, inputs), ["image" if rows == 2048 else "generic"])
+        check_c(case_of(layers, inputs), ["image" if rows == 2048 else "image_packed"])
 
 
-# --- a byte per code
+# --- pixels in chunks: a byte per code, or packed ones
+
+
+def in_chunks(bits: int) -> str:
+    return "image_bytes" if bits == 8 else "image_packed"
 
 
 @pytest.fixture
@@ -90,24 +94,28 @@ def only_bytes(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.usefixtures("only_bytes")
+@pytest.mark.parametrize("bits", BITS)
 @pytest.mark.parametrize("channels", [1, 3, 7, 8, 9, 16, 23, 24, 31, 32, 33, 65])
-def test_any_number_of_channels_of_bytes(channels: int) -> None:
+def test_any_number_of_channels_of_bytes(channels: int, bits: int) -> None:
     layers = Layers(seed=channels).image(1 + channels % 4, 5, 4)
-    layers.layer(channels, 8, AROUND, symmetric=channels % 2 == 0, fraction_bits=channels % 5, rest=channels * 10)
-    check_c(case_of(layers), ["image_bytes"])
+    layers.layer(channels, bits, AROUND, symmetric=channels % 2 == 0, fraction_bits=channels % 5, rest=channels * 10)
+    check_c(case_of(layers), [in_chunks(bits)])
 
 
 @pytest.mark.usefixtures("only_bytes")
+@pytest.mark.parametrize("bits", BITS)
 @pytest.mark.parametrize("window", WINDOWS)
-def test_any_window_of_bytes(window: str) -> None:
-    layers = Layers(seed=3).image(3, 7, 6).layer(9, 8, WINDOWS[window], fraction_bits=3, symmetric=True)
-    check_c(case_of(layers), ["image_bytes"])
+def test_any_window_of_bytes(window: str, bits: int) -> None:
+    layers = Layers(seed=3).image(3, 7, 6).layer(9, bits, WINDOWS[window], fraction_bits=3, symmetric=True)
+    check_c(case_of(layers), [in_chunks(bits)])
 
 
+@pytest.mark.parametrize("bits", BITS)
 @pytest.mark.parametrize("shape", [(300, 1, 1), (1, 300, 1), (1, 1, 300), (3, 10, 10)], ids=str)
-def test_chunks_end_anywhere(shape: tuple[int, int, int]) -> None:
+def test_chunks_end_anywhere(shape: tuple[int, int, int], bits: int, monkeypatch: pytest.MonkeyPatch) -> None:
     """As many pixels as fill a list, one more, one less, and a multiple of that; in planes, lines and columns."""
-    layers = Layers(seed=shape[1], timesteps=2).image(*shape).layer(20, 8, Window(kernel=shape[1:]), fraction_bits=0)
+    monkeypatch.setattr(image, "_MAX_CODES", 0)
+    layers = Layers(seed=shape[1], timesteps=2).image(*shape).layer(20, bits, Window(kernel=shape[1:]), fraction_bits=0)
     counts = (0, 1, 2, *(n * image.CHUNK + more for n in (1, 2, 3, 4) for more in (-1, 0, 1)), 300)
     inputs = np.zeros((3 * len(counts), 300), dtype=np.uint8)
     for row, count in zip(inputs, np.repeat(counts, 3), strict=True):
@@ -116,7 +124,7 @@ def test_chunks_end_anywhere(shape: tuple[int, int, int]) -> None:
     for k, count in enumerate(counts):
         inputs[3 * k + 1] = np.where(np.arange(300) < count, 255, 0)
         inputs[3 * k + 2] = inputs[3 * k + 1, ::-1]
-    check_c(case_of(layers, inputs.reshape(-1, *shape)), ["image_bytes"])
+    check_c(case_of(layers, inputs.reshape(-1, *shape)), [in_chunks(bits)])
 
 
 def test_sums_of_bytes_beyond_24_bits() -> None:

@@ -8,9 +8,16 @@ from qpsnn_codegen.planning.kernels.base import Candidate, Kernel
 from qpsnn_codegen.planning.kernels.counts import CountsKernel
 from qpsnn_codegen.planning.kernels.events import EventsKernel
 from qpsnn_codegen.planning.kernels.generic import GenericKernel
-from qpsnn_codegen.planning.kernels.image import ImageBytesKernel, ImageKernel
+from qpsnn_codegen.planning.kernels.image import ImageBytesKernel, ImageKernel, ImagePackedKernel
 
-KERNELS: tuple[type[Kernel], ...] = (EventsKernel, ImageKernel, ImageBytesKernel, CountsKernel, GenericKernel)
+KERNELS: tuple[type[Kernel], ...] = (
+    EventsKernel,
+    ImageKernel,
+    ImageBytesKernel,
+    ImagePackedKernel,
+    CountsKernel,
+    GenericKernel,
+)
 """In order of preference; the last can run every stage."""
 
 

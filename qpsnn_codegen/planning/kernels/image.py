@@ -37,7 +37,10 @@ CHUNK = 64
 class ImageLayerKernel(LayerKernel):
     """What the kernels of images share: all but how they add up codes."""
 
-    function: ClassVar[str]
+    @property
+    def function(self) -> str:
+        """Its functions in C, without ``_run`` and ``_row``."""
+        return f"qps_{self.name}"
 
     @classmethod
     def fit(cls, candidate: Candidate) -> Self | None:
@@ -175,7 +178,6 @@ class ImageKernel(ImageLayerKernel):
     """``qps_image_run``: two codes per word, both multiplied at once."""
 
     name: ClassVar[str] = "image"
-    function: ClassVar[str] = "qps_image"
 
     @property
     def _suits(self) -> bool:
@@ -199,19 +201,24 @@ class ImageKernel(ImageLayerKernel):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ImageBytesKernel(ImageLayerKernel):
-    """``qps_image_bytes_run``: a byte per code, pixels in chunks; for codes of 8 bits, others would take more flash."""
+    """``qps_image_bytes_run``: a byte per code, pixels in chunks."""
 
     name: ClassVar[str] = "image_bytes"
-    function: ClassVar[str] = "qps_image_bytes"
+    widths: ClassVar[tuple[int, ...]] = (8,)
+    """Bits of the codes that it takes."""
+    unpacked_words: ClassVar[int] = 0
+    """Of scratch, for codes that are stored otherwise."""
 
     @property
     def _suits(self) -> bool:
-        few = self._rows * (self._filled - self._channels) <= _MAX_FILLED
-        return self.conv.bits == 8 and few and self._filled < _MAX_ROW
+        few = self._rows * (self._filled - self._channels) * self.conv.bits <= 8 * _MAX_FILLED
+        return self.conv.bits in self.widths and few and self._filled < _MAX_ROW
 
     @property
     def scratch_words(self) -> int:
-        return 2 * self.candidate.timesteps * -(-self._channels // 32) + self._filled + 2 * (min(self._rows, CHUNK) + 1)
+        listed = 2 * (min(self._rows, CHUNK) + 1)
+        spikes = 2 * self.candidate.timesteps * -(-self._channels // 32)
+        return spikes + self._filled + self.unpacked_words + listed
 
     @property
     def _row_bytes(self) -> int:
@@ -231,3 +238,37 @@ class ImageBytesKernel(ImageLayerKernel):
             "chunks": chunks,
             "chunks of blocks": chunks * (self._filled // BLOCK),
         }
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ImagePackedKernel(ImageBytesKernel):
+    """``qps_image_packed_<bits>_run``: the same for codes of 2 and 4 bits, unpacked chunk by chunk."""
+
+    name: ClassVar[str] = "image_packed"
+    widths: ClassVar[tuple[int, ...]] = (2, 4)
+    unpacked_words: ClassVar[int] = 2 * CHUNK + 2 * (CHUNK + 1)
+    """``QPS_UNPACKED_WORDS``."""
+
+    @property
+    def function(self) -> str:
+        return f"qps_{self.name}_{self.conv.bits}"
+
+    @property
+    def _row_bytes(self) -> int:
+        return self._filled * self.conv.bits // 8
+
+    def _packed(self) -> NDArray[np.uint8]:
+        """Of a block, code k is in byte k modulo as many as it has."""
+        bits = self.conv.bits
+        blocks = self._filled_rows().reshape(self._rows, -1, 8 // bits, bits)
+        shifts = bits * np.arange(8 // bits, dtype=np.uint8)
+        packed: NDArray[np.uint8] = np.bitwise_or.reduce(blocks << shifts[:, None], axis=2)
+        return np.ascontiguousarray(packed.reshape(self._rows, -1))
+
+    @property
+    def _words(self) -> str:
+        return f"{self.conv.bits} bits, blocks of {BLOCK} codes"
+
+    def features(self, work: Work) -> dict[str, float]:
+        found = ImageBytesKernel.features(self, work)
+        return {**found, "rows unpacked": found["rows"]}
