@@ -60,8 +60,11 @@ def layers_of_spikes() -> list[Layer]:
 def first_layers() -> list[Layer]:
     """Each kernel that can run one."""
     inputs = random_inputs(IMAGE, DENSITIES, 255)[:, 0]
-    network = Layers(seed=1).image(*IMAGE).layer(32, 8, AROUND, fraction_bits=2).network()
-    return [_layer("hard", 8, kernel, network, inputs) for kernel in ("image", "image_bytes", "generic")]
+    networks = {
+        bits: Layers(seed=1).image(*IMAGE).layer(32, bits, AROUND, fraction_bits=2).network() for bits in (2, 4, 8)
+    }
+    rows = ((8, "image"), (8, "image_bytes"), (4, "image_packed"), (2, "image_packed"), (8, "generic"))
+    return [_layer("hard", bits, kernel, networks[bits], inputs) for bits, kernel in rows]
 
 
 def readouts() -> list[Layer]:

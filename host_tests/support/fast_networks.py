@@ -126,6 +126,17 @@ def image_of_many_bytes() -> Tested:
     return few_of(case_of(layers))
 
 
+def image_of_packed_codes() -> Tested:
+    """Codes of 2 and of 4 bits, unpacked chunk by chunk; blocks beyond the channels."""
+    layers = Layers(seed=9, timesteps=3).image(3, 21, 20)
+    window = Window(kernel=(17, 13), padding=(1, 2), stride=(3, 4))
+    for bits in (2, 4):
+        codes = layers.rng.integers(0, 2**bits, (27, 3, *window.kernel)).astype(np.uint8)
+        codes[:3] = 2**bits - 1
+        layers.layer(27, bits, window, codes=codes, fraction_bits=0, rest=2000, after="input")
+    return few_of(case_of(layers.add("neuron0", "neuron1")))
+
+
 def square_windows(channels: int, timesteps: int) -> Tested:
     """Windows of 4x4 to 7x7 in strides of 2 and 3, alike and not, each of them right over the input."""
     layers = Layers(seed=14, timesteps=timesteps).events(11, 8, 8)
@@ -292,6 +303,7 @@ FAST_NETWORKS: Mapping[str, tuple[Callable[[], Tested], list[str]]] = {
     "bytes": (image_of_bytes, ["image", "events", "events"]),
     "bytes under large windows": (image_under_large_windows, ["image"]),
     "many bytes": (image_of_many_bytes, ["image_bytes"]),
+    "many packed codes": (image_of_packed_codes, ["image_packed"] * 2 + ["generic"]),
     "square windows": (partial(square_windows, 35, 4), ["events"] * 8 + ["generic"] * 7),
     "square windows, 3 steps": (partial(square_windows, 13, 3), ["events"] * 8 + ["generic"] * 7),
     "bytes of few bits": (image_of_few_bits, ["image"] * 4 + ["generic"] * 3),

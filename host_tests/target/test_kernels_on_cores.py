@@ -41,6 +41,7 @@ PLACES = (
     ("columns", THUMB2),
     ("windows", THUMB2),
     ("many bytes", THUMB2),
+    ("many packed codes", THUMB2),
     ("square windows", THUMB2),
     ("bytes of few bits", THUMB2),
     ("square windows", M7),
