@@ -79,6 +79,31 @@ def test_spikes_are_counted_before_the_pool() -> None:
     assert work.awake["neuron0"] == pytest.approx(spikes.any(axis=1).sum() / len(inputs))
 
 
+def test_inputs_of_a_readout_are_counted_once() -> None:
+    network = Layers(seed=1, timesteps=3).events(5, 2, 3).layer(4, 4).network()
+    inputs = all_kinds_of_inputs(network)
+    work = measure_work(network, inputs)
+    spikes = run_reference(network, inputs, trace=True).spikes["neuron0"]
+    assert 0 < spikes.any(axis=1).sum() < spikes.any(axis=1).size
+    assert work.inputs == {"classes": pytest.approx(spikes.any(axis=1).sum() / len(inputs))}
+    assert worst_work(network).inputs == {"classes": 4 * 2 * 3}
+
+
+def test_a_pool_that_leaves_pixels_out_has_loads_of_those_it_reads() -> None:
+    layers = Layers(seed=1).events(3, 5, 4).layer(7, 4, Window(kernel=(3, 3), padding=(1, 1)))
+    pooled = layers.pool(2, 3).network()
+    inputs = all_kinds_of_inputs(pooled)
+    all_of_it, part = measure_work(pooled, inputs).loads["conv0"], measure_work(pooled, inputs).pooled["conv0"]
+    # 4x3 pixels of 5x4.
+    assert (all_of_it.peaks.sum(), part.peaks.sum()) == (pytest.approx(20), pytest.approx(12))
+    assert 0 < part.events < all_of_it.events
+    everything = worst_work(pooled).pooled["conv0"]
+    assert everything.events == 4 * 3 * sum(min(y + 2, 5) - max(y - 1, 0) for y in range(4)) * sum(
+        min(x + 2, 4) - max(x - 1, 0) for x in range(3)
+    )
+    assert not worst_work(one_layer()).pooled
+
+
 def test_batches_of_the_reference_add_up() -> None:
     network = one_layer()
     inputs = all_kinds_of_inputs(network)
@@ -107,8 +132,8 @@ def test_a_rate_is_between_nothing_and_everything() -> None:
 
 
 def test_loads_add() -> None:
-    short = Load(steps=np.array([1.0, 2.0]), peaks=np.array([3.0]), awake=1.0)
-    long = Load(steps=np.array([4.0, 0.0, 5.0]), peaks=np.array([0.0, 1.0]), awake=2.0)
+    short = Load(steps=np.array([1.0, 2.0]), peaks=np.array([3.0]))
+    long = Load(steps=np.array([4.0, 0.0, 5.0]), peaks=np.array([0.0, 1.0]))
     both = short + long
     assert both.steps.tolist() == [5, 2, 5]
     assert both.peaks.tolist() == [3, 1]
@@ -212,4 +237,8 @@ def test_weights_of_all_widths_have_a_price(name: str) -> None:
     for stage in make_plan(integers, "net").stages:
         rows = [feature for feature in stage.kernel.features(work) if feature.startswith("rows of ")]
         for core, kernels in read_costs().items():
-            assert all(feature in kernels[stage.kernel.name] for feature in rows), (core, stage.kernel.name, rows)
+            assert all(feature in kernels[stage.kernel.name] for feature in rows), (
+                core,
+                stage.kernel.name,
+                rows,
+            )
