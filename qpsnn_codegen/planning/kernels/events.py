@@ -207,7 +207,9 @@ class EventsKernel(LayerKernel):
         again = listing.anew * self._too_full(load)
         frames_listed = timesteps * listing.windows + again / max(float(load.peaks.sum()), 1.0)
         taps = self._inside(taps_inside) * frames_listed
-        words = taps * -(-source[0] // GROUP)
+        in_bytes = conv.inputs[0] in packed
+        words, rest_bytes = divmod(-(-source[0] // _BYTE), GROUP // _BYTE) if in_bytes else (-(-source[0] // GROUP), 0)
+        loads = taps * (words + (rest_bytes > 0))
         silence = 1 - listing.events / max(taps * source[0], 1.0)
         blocks, rest = divmod(row_bytes(self._channels, self._bits), BLOCK_BYTES[self._bits])
         columns, last = divmod(rest, 4)
@@ -238,15 +240,17 @@ class EventsKernel(LayerKernel):
         lists = {
             "columns listed": self._inside(lines_inside) * frames_listed,
             "taps": taps,
-            "tap words": words,
+            "tap words": taps * words,
+            "rests of taps": taps * (rest_bytes > 0),
+            "bytes of rests": taps * rest_bytes,
             # If spikes come independently of each other.
-            "tap words with events": words * (1 - silence ** min(source[0], GROUP)),
+            "tap words with events": loads * (1 - silence ** min(source[0], GROUP)),
             "tap bytes with events": taps * -(-source[0] // _BYTE) * (1 - silence ** min(source[0], _BYTE)),
             "events listed": listing.events + again * load.events / max(float(load.steps.sum()), 1.0),
             "lists made anew": frames * listing.anew,
             "events listed in vain": listing.vain,
         }
-        form = "bytes: " if conv.inputs[0] in packed else ""
+        form = "bytes: " if in_bytes else ""
         return {
             "stages": 1.0,
             "pixels": pixels,

@@ -79,7 +79,12 @@ class LayerKernel(Kernel):
         """What storing the spikes of so many pixels and timesteps takes, by the name of a feature."""
         if self.candidate.node.name not in packed:
             return {"spike words stored": frames * -(-self._channels // 32)}
-        return {"frames in bytes": frames, "spike bytes stored": frames * -(-self._channels // 8)}
+        words, rest = divmod(-(-self._channels // 8), 4)
+        return {
+            "frames in bytes": frames,
+            "spike words stored in bytes": frames * words,
+            "spike bytes stored": frames * rest,
+        }
 
     def _load(self, work: Work) -> Load:
         """What these pixels meet."""
