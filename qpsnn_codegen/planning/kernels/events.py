@@ -25,6 +25,7 @@ from qpsnn_codegen.planning.kernels.lanes import (
     row_bytes,
     stored_bits,
 )
+from qpsnn_codegen.planning.kernels.listing import listing_of
 from qpsnn_codegen.planning.work import Load, Work, lines_inside, taps_inside
 
 if TYPE_CHECKING:
@@ -62,23 +63,6 @@ class _Apart:
     frames: float
     more: float
     features: dict[str, float]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Listing:
-    """What lists of events take.
-
-    Attributes:
-        windows: of the columns under all windows, the share that is listed.
-        anew: of the lists, the share that is not kept from the window before.
-        events: listed; ``moved``: to where their list begins; ``vain``: in lists that turned out to have no room.
-    """
-
-    windows: float
-    anew: float
-    events: float
-    moved: float
-    vain: float
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -202,7 +186,7 @@ class EventsKernel(LayerKernel):
         conv, timesteps = self.conv, self.candidate.timesteps
         load = self._load(work)
         source = self.candidate.types[conv.inputs[0]].shape
-        listing = self._listing(load)
+        listing = listing_of(load, self.slot, source[0], conv.window, self._size)
         # Pixels with too many events are noticed by their list, which may have to be made once more.
         again = listing.anew * self._too_full(load)
         frames_listed = timesteps * listing.windows + again / max(float(load.peaks.sum()), 1.0)
@@ -305,30 +289,6 @@ class EventsKernel(LayerKernel):
     def _too_full(self, load: Load) -> float:
         """Pixels that plain neurons cannot take all at once, for their events."""
         return float(load.peaks[self.sum_limit + 1 :].sum()) * is_plain(self.neuron)
-
-    def _listing(self, load: Load) -> _Listing:
-        """Lists are kept along a row of windows, until one has no room for a window: then they are made anew."""
-        if not self.slot:
-            return _Listing(windows=1.0, anew=1.0, events=load.events, moved=0.0, vain=0.0)
-        (height, width), columns = self._size, self.conv.window.kernel[1]
-        taps = int(np.prod(self.conv.window.kernel))
-        # There must be room for any pixel's spikes when the last tap is looked at.
-        room = self.slot - GROUP * -(-self.candidate.types[self.conv.inputs[0]].shape[0] // GROUP)
-        room = room * taps // max(taps - 1, 1) + 1
-        below = load.peaks_below(room) / max(float(load.peaks.sum()), 1.0)
-        # If windows that share no column are full independently of each other.
-        kept = float(np.mean(below ** (1 + np.arange(width) / columns)))
-        events = load.events_below(room) * (kept / below if below else 0.0)
-        # Lists grow by a column and lose one, and move back when they come to the end of their room.
-        count = np.arange(min(room, len(load.steps)))
-        moves = np.minimum(count / columns / (room - count), 1.0)
-        return _Listing(
-            windows=1 - kept + kept / columns,
-            anew=1 - kept,
-            events=load.events - events + events / columns,
-            moved=float(count * moves @ load.steps[: len(count)]) * (kept / below if below else 0.0),
-            vain=room * height * (1 - below ** (1 + (width - 1) / columns)),
-        )
 
     def describe(self, c: CModel) -> CLayer:
         conv, neuron = self.conv, self.neuron
