@@ -32,8 +32,7 @@ from qpsnn_codegen.device.session import run_firmware
 from qpsnn_codegen.emit.folder import write_folder
 from qpsnn_codegen.errors import BoardError
 from qpsnn_codegen.footprint import external_weights, needs_of
-from qpsnn_codegen.planning.cost import predicted_instructions
-from qpsnn_codegen.planning.work import worst_work
+from qpsnn_codegen.planning.cost import predicted_instructions, worst_instructions
 from qpsnn_codegen.toolchain.arm import build_firmware
 
 KERNELS_GOAL = 10 * 1024
@@ -75,10 +74,8 @@ def measure(network: str, bits: int, mnist: str | None, cores: Iterable[str] = B
     benchmark = BENCHMARKS[network]
     data = benchmark.images(IMAGES, mnist)
     made = qpsnn_codegen.compile(benchmark.network(bits), name="net", calibration=data, weights_in="binary")
-    expected, worst = (
-        predicted_instructions(made.plan, work)
-        for work in (measure_work(made.integers, data), worst_work(made.integers))
-    )
+    expected = predicted_instructions(made.plan, measure_work(made.integers, data))
+    worst = worst_instructions(made.plan)
     for core in cores:
         try:
             instructions, memory = run_on(core, made, data)

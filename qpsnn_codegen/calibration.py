@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from qpsnn_codegen.integer_network import IntegerNetwork, Integers
 from qpsnn_codegen.network import Network
-from qpsnn_codegen.planning.work import Load, Reading, Work, reading
+from qpsnn_codegen.planning.work import Load, Reading, Work, pixels_pooled, reading, sees_all
 from qpsnn_codegen.reference import run_reference
 
 
@@ -91,7 +91,10 @@ class _Counter:
         self._nodes = {node.name: node for node in integers.nodes}
         self._spiking = {node.name for node in integers.spiking()}
         self._timesteps = integers.timesteps
+        self._sizes = pixels_pooled(integers)
         self._loads: dict[str, Load] = {}
+        self._pooled: dict[str, Load] = {}
+        self._inputs: Counter[str] = Counter()
         self._spikes: Counter[str] = Counter()
         self._awake: Counter[str] = Counter()
         self.operations: dict[str, float] = {}
@@ -103,9 +106,15 @@ class _Counter:
         synapses, view = node.synapses(), reading(node)
         if view is not None:
             active = arguments[0] != 0
-            awake = float(_under_windows(active.any(axis=1, keepdims=True), view).sum())
-            load = Load.of(_under_windows(active, view), awake)
+            counts = _under_windows(active, view)
+            load = Load.of(counts)
             self._loads[name] = self._loads[name] + load if name in self._loads else load
+            if sees_all(view.window, active.shape[2:]):
+                self._inputs[name] += int(active.any(axis=1).sum())
+            if name in self._sizes:
+                height, width = self._sizes[name]
+                part = Load.of(counts[..., :height, :width])
+                self._pooled[name] = self._pooled[name] + part if name in self._pooled else part
             if synapses is not None:
                 done = load.events * len(synapses.codes) / synapses.groups
                 self.operations[name] = self.operations.get(name, 0.0) + done
@@ -120,6 +129,8 @@ class _Counter:
         """Per inference."""
         return Work(
             loads={name: load.scaled(1 / samples) for name, load in self._loads.items()},
+            inputs={name: total / samples for name, total in self._inputs.items()},
+            pooled={name: load.scaled(1 / samples) for name, load in self._pooled.items()},
             spikes={name: total / samples for name, total in self._spikes.items()},
             awake={name: total / samples for name, total in self._awake.items()},
         )

@@ -28,8 +28,9 @@ _CORE = "cortex-m4"
 _MOST_PLANS = 400
 """After so many no other place to go on from is looked for: some seconds for a VGG-16."""
 _BYTES_COST = 0.03
-"""Of all instructions, what it costs to have spikes in bytes where they would not be by themselves: features do not
-tell. The benchmarks' E takes 1 % longer on a Cortex-M4 and 5 % on an M55 (docs/performance.md)."""
+"""Of all instructions, what it costs to have spikes in bytes where they would not be by themselves. Ways to run a layer
+are compared as if all were in words; the benchmarks' E takes 1 % longer on a Cortex-M4 and 5 % on an M55
+(docs/performance.md)."""
 
 _Choice = tuple[str, ...]
 """What is decided: the kernel of every layer, the packing, the schedule."""

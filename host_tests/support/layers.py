@@ -325,6 +325,17 @@ def with_neuron(network: IntegerNetwork, name: str, **constants: Any) -> Integer
     return replace(network, nodes=tuple(changed if each is node else each for each in network.nodes))
 
 
+def restless(network: IntegerNetwork, inputs: NDArray[np.uint8]) -> IntegerNetwork:
+    """Thresholds such that every neuron spikes at every timestep."""
+    for node in network.nodes:
+        if isinstance(node, IntegerNeuron):
+            never_rests = with_neuron(network, node.name, threshold=np.full(len(node.threshold), -INT32_MAX))
+            # No lower than they must be: narrow constants stay narrow.
+            lowest = membranes(never_rests, inputs, node.name).min(axis=(0, 1, 3, 4))
+            network = with_neuron(network, node.name, threshold=lowest - 1)
+    return network
+
+
 def hits(network: IntegerNetwork, inputs: NDArray[np.uint8]) -> dict[str, dict[int, int]]:
     """By layer, how many channels have a membrane 1 below, on, or 1 above their threshold."""
     neurons = {node.name: node for node in network.nodes if isinstance(node, IntegerNeuron)}

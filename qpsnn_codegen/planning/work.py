@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from qpsnn_codegen.integer_network import IntegerNetwork, IntegerNode
+from qpsnn_codegen.kinds.neuron import IntegerNeuron
 from qpsnn_codegen.kinds.pools import MapPool
 from qpsnn_codegen.kinds.windows import Window
 from qpsnn_codegen.network import Floats, Shape
@@ -31,12 +32,10 @@ class Load:
     Attributes:
         steps: float64 ``[n]``: for how many pixels and timesteps the window holds n inputs that are not zero.
         peaks: float64 ``[n]``: for how many pixels the fullest of up to ``STEPS`` timesteps together holds n.
-        awake: inputs that are not zero at any timestep, seen from all windows.
     """
 
     steps: Floats
     peaks: Floats
-    awake: float
 
     @property
     def events(self) -> float:
@@ -62,26 +61,18 @@ class Load:
         return float(self.peaks[:limit].sum())
 
     @staticmethod
-    def of(counts: NDArray[np.int64], awake: float) -> Load:
+    def of(counts: NDArray[np.int64]) -> Load:
         """From counts ``[N, T, ...]`` of non-zero inputs, one per pixel."""
         blocks = [counts[:, first : first + STEPS].max(axis=1) for first in range(0, counts.shape[1], STEPS)]
         peaks = np.concatenate([block.ravel() for block in blocks])
-        return Load(
-            steps=np.bincount(counts.ravel()).astype(np.float64),
-            peaks=np.bincount(peaks).astype(np.float64),
-            awake=awake,
-        )
+        return Load(steps=np.bincount(counts.ravel()).astype(np.float64), peaks=np.bincount(peaks).astype(np.float64))
 
     def __add__(self, other: Load) -> Load:
-        return Load(
-            steps=_added(self.steps, other.steps),
-            peaks=_added(self.peaks, other.peaks),
-            awake=self.awake + other.awake,
-        )
+        return Load(steps=_added(self.steps, other.steps), peaks=_added(self.peaks, other.peaks))
 
     def scaled(self, factor: float) -> Load:
         """Every number of pixels times ``factor``."""
-        return Load(steps=self.steps * factor, peaks=self.peaks * factor, awake=self.awake * factor)
+        return Load(steps=self.steps * factor, peaks=self.peaks * factor)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -106,20 +97,38 @@ class Work:
 
     Attributes:
         loads: of every node with a :func:`reading`.
+        inputs: of every node that :func:`sees_all`, those that are not zero at some timestep.
+        pooled: of layers in :func:`pixels_pooled`, what those pixels alone meet.
         spikes: of every spiking layer, over all timesteps and before any pool.
         awake: of every spiking layer, the neurons that spike at all.
     """
 
     loads: Mapping[str, Load]
+    inputs: Mapping[str, float]
+    pooled: Mapping[str, Load]
     spikes: Mapping[str, float]
     awake: Mapping[str, float]
+
+
+def pixels_pooled(network: IntegerNetwork) -> dict[str, tuple[int, int]]:
+    """By layer of weights, how many rows and columns of its pixels a pool reads that does not read all of them."""
+    nodes = {node.name: node for node in network.nodes}
+    result = {}
+    for pool in network.nodes:
+        if isinstance(pool, MapPool) and pool.window.stride == pool.window.kernel:
+            neuron, (down, across) = nodes[pool.inputs[0]], pool.window.stride
+            _, height, width = network.types()[neuron.name].shape
+            read = height // down * down, width // across * across
+            if isinstance(neuron, IntegerNeuron) and read != (height, width):
+                result[neuron.inputs[0]] = read
+    return result
 
 
 def assumed_work(network: IntegerNetwork, rate: float) -> Work:
     """Every spiking input of a layer spikes at ``rate``, images are non-zero everywhere; 1 is the worst case."""
     types = network.types()
     ever = 1 - (1 - rate) ** network.timesteps
-    loads = {}
+    loads, inputs, pooled, sizes = {}, {}, {}, pixels_pooled(network)
     for node in network.nodes:
         view = reading(node)
         if view is not None:
@@ -127,14 +136,18 @@ def assumed_work(network: IntegerNetwork, rate: float) -> Work:
             frames = 1 if source.static else network.timesteps
             taps = taps_inside(view.window, source.shape) * (source.shape[0] // view.groups)
             counts = np.round(taps * (1.0 if source.static else rate)).astype(np.int64)
-            shape = (1, frames, *counts.shape, view.groups)
-            awake = 1.0 if source.static else ever
-            loads[node.name] = Load.of(
-                np.broadcast_to(counts[None, None, ..., None], shape), awake * float(taps.sum()) * view.groups
-            )
+            everywhere = np.broadcast_to(counts, (1, frames, view.groups, *counts.shape))
+            loads[node.name] = Load.of(everywhere)
+            if sees_all(view.window, source.shape):
+                inputs[node.name] = float(np.prod(source.shape)) * (1.0 if source.static else ever)
+            if node.name in sizes:
+                height, width = sizes[node.name]
+                pooled[node.name] = Load.of(everywhere[..., :height, :width])
     neurons = {node.name: _neurons(node, network) for node in network.spiking()}
     return Work(
         loads=loads,
+        inputs=inputs,
+        pooled=pooled,
         spikes={name: rate * network.timesteps * count for name, count in neurons.items()},
         awake={name: ever * count for name, count in neurons.items()},
     )
@@ -145,15 +158,21 @@ def worst_work(network: IntegerNetwork) -> Work:
     return assumed_work(network, 1.0)
 
 
+def sees_all(window: Window, shape: Shape) -> bool:
+    """Whether a window is the whole map."""
+    return window.kernel == shape[1:] and window.padding == (0, 0) and window.dilation == (1, 1)
+
+
 def taps_inside(window: Window, shape: Shape) -> NDArray[np.int64]:
     """For each position of a window, how many of its taps lie inside the map: int64 ``[h, w]``."""
     inside: NDArray[np.int64] = window.view(np.ones(shape[1:], dtype=np.int64)).sum(axis=(-2, -1))
     return inside
 
 
-def lines_inside(window: Window, shape: Shape) -> int:
-    """How many rows of taps lie inside the map at all, over all positions of a window."""
-    return int(window.view(np.ones(shape[1:], dtype=np.int64)).any(axis=-1).sum())
+def lines_inside(window: Window, shape: Shape) -> NDArray[np.int64]:
+    """The same of its rows of taps, how many lie inside the map at all."""
+    lines: NDArray[np.int64] = window.view(np.ones(shape[1:], dtype=np.int64)).any(axis=-1).sum(axis=-1)
+    return lines
 
 
 def _neurons(node: IntegerNode, network: IntegerNetwork) -> int:

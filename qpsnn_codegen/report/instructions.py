@@ -7,9 +7,9 @@ from typing import Any
 
 from qpsnn_codegen.boards import Board
 from qpsnn_codegen.calibration import Activity
-from qpsnn_codegen.planning.cost import CORES, predicted_instructions, table_core
+from qpsnn_codegen.planning.cost import CORES, predicted_instructions, table_core, worst_instructions
 from qpsnn_codegen.planning.plan import Plan
-from qpsnn_codegen.planning.work import ASSUMED_RATE, assumed_work, worst_work
+from qpsnn_codegen.planning.work import ASSUMED_RATE, assumed_work
 from qpsnn_codegen.report.table import table
 
 _SHOWN = "cortex-m4"
@@ -22,7 +22,7 @@ Cost = dict[str, dict[str, int]]
 def stage_costs(plan: Plan, activity: Activity | None) -> list[Cost]:
     """Instructions of every stage."""
     work = assumed_work(plan.network, ASSUMED_RATE) if activity is None else activity.work
-    expected, worst = predicted_instructions(plan, work), predicted_instructions(plan, worst_work(plan.network))
+    expected, worst = predicted_instructions(plan, work), worst_instructions(plan)
     return [
         {core: {"expected": round(usual[core]), "worst": round(most[core])} for core in CORES}
         for usual, most in zip(expected, worst, strict=True)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar, Self
 
@@ -85,9 +85,10 @@ class Kernel(ABC):
         """Bytes of per-channel constants of one part."""
 
     @abstractmethod
-    def features(self, work: Work) -> dict[str, float]:
+    def features(self, work: Work, packed: Collection[str] = ()) -> dict[str, float]:
         """What the stage does in one inference, by name: instructions are a constant of each name times its number.
 
+        ``packed``: the maps of spikes that are packed in bytes.
         The constants are measured (``benchmarks/kernel_costs.py``), so names and numbers need to say only what the
         instructions grow with, not how many there are.
         """

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar, Self
 
@@ -15,7 +16,7 @@ from qpsnn_codegen.kinds.readout import SumReadout
 from qpsnn_codegen.planning.kernels.base import Candidate, Kernel
 from qpsnn_codegen.planning.kernels.lanes import stored_bits
 from qpsnn_codegen.planning.layouts import pack_rows
-from qpsnn_codegen.planning.work import Work
+from qpsnn_codegen.planning.work import Work, sees_all
 
 if TYPE_CHECKING:
     from qpsnn_codegen.emit.c_model import CModel
@@ -47,9 +48,7 @@ class CountsKernel(Kernel):
         if not isinstance(conv, IntegerConv) or not isinstance(readout, SumReadout):
             return None
         source = candidate.types[conv.inputs[0]]
-        window = conv.window
-        whole = window.kernel == source.shape[1:] and window.padding == (0, 0) and window.dilation == (1, 1)
-        if source.static or int(source.low.min()) < 0 or not whole:
+        if source.static or int(source.low.min()) < 0 or not sees_all(conv.window, source.shape):
             return None
         if conv.groups != 1 or candidate.readers[conv.name] != 1:
             return None
@@ -115,22 +114,22 @@ class CountsKernel(Kernel):
     def constant_bytes(self, part: IntegerNode) -> int:
         return sum(array.nbytes for array in part.constants().values()) if part is self.readout else 0
 
-    def features(self, work: Work) -> dict[str, float]:
-        load, timesteps = work.loads[self.conv.name], self.candidate.timesteps
+    def features(self, work: Work, packed: Collection[str] = ()) -> dict[str, float]:
+        inputs, timesteps = work.inputs[self.conv.name], self.candidate.timesteps
         channels, height, width = self.candidate.types[self.conv.inputs[0]].shape
         pooled = self._most > 1
         looked_at = float((channels if pooled else -(-channels // 32)) * height * width)
         what = "values" if pooled else "spike words"
         # Some inputs are left over at the end.
-        chunks = load.awake // self.chunk + 1
+        chunks = inputs // self.chunk + 1
         return {
             "stages": 1.0,
             "classes": float(self._classes),
             what: looked_at,
             f"{what} and steps": looked_at * timesteps,
-            "inputs": load.awake,
-            "inputs and steps": load.awake * timesteps * (not pooled),
-            f"words of {self._bits}-bit rows": load.awake * self._row_words,
+            f"inputs among {what}": inputs,
+            "inputs and steps": inputs * timesteps * (not pooled),
+            f"words of {self._bits}-bit rows": inputs * self._row_words,
             "chunks": chunks,
             "chunks of words": chunks * self._row_words,
             "chunks of classes": chunks * self._classes,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, ClassVar, Self
 
@@ -24,6 +25,7 @@ from qpsnn_codegen.planning.kernels.lanes import (
     row_bytes,
     stored_bits,
 )
+from qpsnn_codegen.planning.kernels.listing import listing_of
 from qpsnn_codegen.planning.work import Load, Work, lines_inside, taps_inside
 
 if TYPE_CHECKING:
@@ -42,6 +44,9 @@ _WORD_EVENTS = 32
 
 _CHUNKS = {2: (5, 85), 4: (17,), 8: ()}
 """Rows that lanes have room for (``QPS_CRUMB_ROWS``, ``QPS_NIBBLE_ROWS``): then sums are moved to wider ones."""
+
+_BYTE = 8
+"""Channels in which a core without a count of zeros looks for spikes."""
 
 _ROUND = 32
 """Bytes of constants that a core reads together at most."""
@@ -177,21 +182,25 @@ class EventsKernel(LayerKernel):
         down = np.maximum(-weights, 0).cumsum(axis=1).max(axis=0)
         return 1 + int(np.count_nonzero(np.maximum(up, down) << (self.neuron.fraction_bits + 1) < NARROW_ZERO))
 
-    def features(self, work: Work) -> dict[str, float]:
+    def features(self, work: Work, packed: Collection[str] = ()) -> dict[str, float]:
         conv, timesteps = self.conv, self.candidate.timesteps
-        load = work.loads[conv.name].scaled(self._share)
+        load = self._load(work)
         source = self.candidate.types[conv.inputs[0]].shape
-        listed = self._listed(load)
-        frames_listed = timesteps * self._share * listed
-        taps = float(taps_inside(conv.window, source).sum()) * frames_listed
-        words = taps * -(-source[0] // GROUP)
-        silence = 1 - listed * load.events / max(taps * source[0], 1.0)
+        listing = listing_of(load, self.slot, source[0], conv.window, self._size)
+        # Pixels with too many events are noticed by their list, which may have to be made once more.
+        again = listing.anew * self._too_full(load)
+        frames_listed = timesteps * listing.windows + again / max(float(load.peaks.sum()), 1.0)
+        taps = self._inside(taps_inside) * frames_listed
+        in_bytes = conv.inputs[0] in packed
+        words, rest_bytes = divmod(-(-source[0] // _BYTE), GROUP // _BYTE) if in_bytes else (-(-source[0] // GROUP), 0)
+        loads = taps * (words + (rest_bytes > 0))
+        silence = 1 - listing.events / max(taps * source[0], 1.0)
         blocks, rest = divmod(row_bytes(self._channels, self._bits), BLOCK_BYTES[self._bits])
         columns, last = divmod(rest, 4)
         units = [("blocks", blocks), (f"{columns} words", columns > 0), (f"rest of {last} bytes", last > 0)]
         pixels = float(load.peaks.sum())
         # Of the pixels that no event reaches, the first in a row stands for all.
-        quiet = max(float(load.peaks[0]) - conv.window.output_size(source[1:])[0], 0.0)
+        quiet = max(float(load.peaks[0]) - self._size[0], 0.0)
         quiet *= self.slot > 0 and self.neuron.gain is None
         pixels -= quiet
         frames = float(load.steps.sum()) - quiet * timesteps
@@ -200,7 +209,9 @@ class EventsKernel(LayerKernel):
         apart = self._apart(load, pixels, frames, work)
         together, frames_together = pixels - apart.pixels, frames - apart.frames
         few = min(self.packed_limit, self.sum_limit + 1)
-        packed = load.peaks_below(few) - quiet if whole_steps and self.packed_limit else 0.0
+        short = load.peaks_below(few) - quiet if whole_steps and self.packed_limit else 0.0
+        # Which pixels spike is not known: each is taken to have as many as any other.
+        spikes = work.spikes[self.neuron.name] * self._share / max(pixels, 1.0)
         sums = {
             f"{what}, {self._bits}-bit {unit}": times * count
             for what, times in [
@@ -210,26 +221,40 @@ class EventsKernel(LayerKernel):
             ]
             for unit, count in units
         }
+        lists = {
+            "columns listed": self._inside(lines_inside) * frames_listed,
+            "taps": taps,
+            "tap words": taps * words,
+            "rests of taps": taps * (rest_bytes > 0),
+            "bytes of rests": taps * rest_bytes,
+            # If spikes come independently of each other.
+            "tap words with events": loads * (1 - silence ** min(source[0], GROUP)),
+            "tap bytes with events": taps * -(-source[0] // _BYTE) * (1 - silence ** min(source[0], _BYTE)),
+            "events listed": listing.events + again * load.events / max(float(load.steps.sum()), 1.0),
+            "lists made anew": frames * listing.anew,
+            "events listed in vain": listing.vain,
+        }
+        form = "bytes: " if in_bytes else ""
         return {
             "stages": 1.0,
             "pixels": pixels,
             "frames": frames,
-            "columns listed": lines_inside(conv.window, source) * frames_listed,
-            "taps": taps,
-            "tap words": words,
-            # If spikes come independently of each other.
-            "tap words with events": words * (1 - silence ** min(source[0], GROUP)),
-            "events listed": load.events * listed,
+            **{f"{form}{name}": number for name, number in lists.items()},
+            "events moved": listing.moved,
             **sums,
             "sums cleared": (float(load.steps[0]) - quiet * timesteps) * groups * is_plain(self.neuron),
-            "neuron groups, 16 bits": packed * groups,
-            "neuron pairs, 16 bits": packed * pairs,
-            "neuron groups, 32 bits": (together - packed) * groups * whole_steps,
-            "neuron pairs, 32 bits": (together - packed) * pairs * whole_steps,
+            "neuron groups, 16 bits": short * groups,
+            "neuron pairs, 16 bits": short * pairs,
+            "neuron groups, 32 bits": (together - short) * groups * whole_steps,
+            "neuron pairs, 32 bits": (together - short) * pairs * whole_steps,
+            "neuron groups, other steps": together * groups * (not whole_steps),
             "neurons": together * self._channels * (not whole_steps),
             "neuron steps": frames_together * self._channels * (not whole_steps),
-            "spike words": frames * groups,
-            "spikes": work.spikes[self.neuron.name] * self._share,
+            **self._stored(float(load.steps.sum()), packed),
+            "spikes, 16 bits": short * spikes,
+            "spikes, 32 bits": (together - short) * spikes * whole_steps,
+            "spikes, other steps": together * spikes * (not whole_steps),
+            "long spikes": apart.pixels * spikes,
             **apart.features,
         }
 
@@ -242,7 +267,7 @@ class EventsKernel(LayerKernel):
         busy = load.busy
         if plain:
             timesteps = self.candidate.timesteps
-            pixels = float(load.peaks[limit + 1 :].sum())
+            pixels = self._too_full(load)
             frames = busy = pixels * timesteps / -(-timesteps // STEPS)
         decay = "multiplied" if neuron.decay.multiplier else "shifted"
         neurons = frames * self._channels
@@ -261,14 +286,9 @@ class EventsKernel(LayerKernel):
             features["shortcut spikes"] = work.spikes.get(name, 0.0) * self._share * bits
         return _Apart(pixels=pixels, frames=frames, more=more, features=features)
 
-    def _listed(self, load: Load) -> float:
-        """Of the columns under all windows, those whose events are listed: one of a window, or all."""
-        if not self.slot:
-            return 1.0
-        # Where lists have no room for a whole pixel they are made anew.
-        room = self.slot - GROUP * -(-self.candidate.types[self.conv.inputs[0]].shape[0] // GROUP) + 1
-        anew = (load.events - load.events_below(room)) / max(load.events, 1.0)
-        return anew + (1 - anew) / self.conv.window.kernel[1]
+    def _too_full(self, load: Load) -> float:
+        """Pixels that plain neurons cannot take all at once, for their events."""
+        return float(load.peaks[self.sum_limit + 1 :].sum()) * is_plain(self.neuron)
 
     def describe(self, c: CModel) -> CLayer:
         conv, neuron = self.conv, self.neuron

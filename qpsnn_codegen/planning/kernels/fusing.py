@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from qpsnn_codegen.kinds.conv import IntegerConv
 from qpsnn_codegen.kinds.neuron import IntegerNeuron
 from qpsnn_codegen.kinds.pools import MapPool
 from qpsnn_codegen.kinds.readout import LastReadout
+from qpsnn_codegen.kinds.windows import Window
+from qpsnn_codegen.network import Shape
 from qpsnn_codegen.planning.kernels.base import Candidate, Kernel
 from qpsnn_codegen.planning.rows import LayerRows
+from qpsnn_codegen.planning.work import Load, Work
 
 if TYPE_CHECKING:
     from qpsnn_codegen.emit.c_model import CModel
@@ -60,11 +64,37 @@ class LayerKernel(Kernel):
         }
 
     @property
-    def _share(self) -> float:
-        """Of the layer's pixels, those whose spikes the pool reads: no others are computed."""
+    def _size(self) -> tuple[int, int]:
+        """Rows and columns of the layer's pixels whose spikes the pool reads: no others are computed."""
         _, height, width = self.candidate.types[self.neuron.name].shape
         tile = _tile_of(self.pool)
-        return (height // tile[0] * tile[0]) * (width // tile[1] * tile[1]) / (height * width)
+        return height // tile[0] * tile[0], width // tile[1] * tile[1]
+
+    @property
+    def _share(self) -> float:
+        """Of all its pixels."""
+        return float(np.prod(self._size) / np.prod(self.candidate.types[self.neuron.name].shape[1:]))
+
+    def _stored(self, frames: float, packed: Collection[str]) -> dict[str, float]:
+        """What storing the spikes of so many pixels and timesteps takes, by the name of a feature."""
+        if self.candidate.node.name not in packed:
+            return {"spike words stored": frames * -(-self._channels // 32)}
+        words, rest = divmod(-(-self._channels // 8), 4)
+        return {
+            "frames in bytes": frames,
+            "spike words stored in bytes": frames * words,
+            "spike bytes stored": frames * rest,
+        }
+
+    def _load(self, work: Work) -> Load:
+        """What these pixels meet."""
+        return work.loads[self.conv.name] if self._share == 1 else work.pooled[self.conv.name]
+
+    def _inside(self, count: Callable[[Window, Shape], NDArray[np.int64]]) -> float:
+        """Taps or lines inside the map under their windows."""
+        height, width = self._size
+        shape = self.candidate.types[self.conv.inputs[0]].shape
+        return float(count(self.conv.window, shape)[:height, :width].sum())
 
     @property
     def _channels(self) -> int:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
+from collections.abc import Collection
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar, Self
 
@@ -46,7 +47,7 @@ class GenericKernel(Kernel):
     def constant_bytes(self, part: IntegerNode) -> int:
         return sum(array.nbytes for array in part.constants().values())
 
-    def features(self, work: Work) -> dict[str, float]:
+    def features(self, work: Work, packed: Collection[str] = ()) -> dict[str, float]:
         types = self.candidate.types
         result: defaultdict[str, float] = defaultdict(float, stages=1.0)
         repeats = {part.name: 1.0 for part in self.candidate.parts}
@@ -55,7 +56,8 @@ class GenericKernel(Kernel):
             static = types[part.name].static and all(source.static for source in sources)
             frames = repeats[part.name] * (1 if static else self.candidate.timesteps)
             result[f"{part.kind} frames"] += frames * float(np.prod(types[part.name].shape[1:]))
-            result[f"{part.kind} values"] += frames * float(np.prod(types[part.name].shape))
+            wide = " of 16 bits" if part.stored and types[part.name].static and types[part.name].bound >= 2**7 else ""
+            result[f"{part.kind} values{wide}"] += frames * float(np.prod(types[part.name].shape))
             window, synapses = getattr(part, "window", None), part.synapses()
             if synapses is not None:
                 # Others are multiplied: by values that are not 0 or 1, or weights that are not codes.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from abc import abstractmethod
+from collections.abc import Collection
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar, Self
 
@@ -31,6 +32,10 @@ _MAX_ROW = 2**16
 """Offsets from row to row have 16 bits."""
 CHUNK = 64
 """``QPS_IMAGE_CHUNK``."""
+_FOUR = 4
+"""Neurons that Helium looks at together."""
+_DENSE = range(8, 33)
+"""Inputs under a window all of which Helium multiplies at once (``QPS_DENSE_TAPS``)."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -75,6 +80,11 @@ class ImageLayerKernel(LayerKernel):
         """What they are made of, for a comment."""
 
     @property
+    def _registers(self) -> int:
+        """In which Helium holds all inputs under a window; 0: there are too many of them, or too few."""
+        return 0
+
+    @property
     def _filled(self) -> int:
         """Codes of a row, filled up to whole blocks."""
         return -(-self._channels // BLOCK) * BLOCK
@@ -116,25 +126,38 @@ class ImageLayerKernel(LayerKernel):
             low, high = np.where(fired, low, middle), np.where(fired, middle, high)
         return low
 
-    def features(self, work: Work) -> dict[str, float]:
-        load = work.loads[self.conv.name].scaled(self._share)
-        source = self.candidate.types[self.conv.inputs[0]].shape
-        taps = float(taps_inside(self.conv.window, source).sum()) * self._share
+    def features(self, work: Work, packed: Collection[str] = ()) -> dict[str, float]:
+        load, timesteps = self._load(work), self.candidate.timesteps
+        planes = self.candidate.types[self.conv.inputs[0]].shape[0]
         pixels = float(load.steps.sum())
+        # Of the pixels that see nothing, the first in a row stands for all.
+        computed = load.busy + min(pixels - load.busy, float(self._size[0]))
         blocks = self._filled // BLOCK
-        return {
-            "stages": 1.0,
+        done = self._share * computed / max(pixels, 1.0)
+        awake = work.awake[self.neuron.name] * done
+        # If neurons spike independently of each other.
+        fours = computed * self._filled / _FOUR * (1 - (1 - awake / max(computed * self._channels, 1.0)) ** _FOUR)
+        seen = {
             "pixels": pixels,
-            "lines": lines_inside(self.conv.window, source) * self._share,
-            "taps": taps,
-            "inputs": taps * source[0],
+            "planes": pixels * planes,
+            "lines": self._inside(lines_inside) * planes,
+            "inputs": self._inside(taps_inside) * planes,
             "events": load.events,
             "rows": load.events * blocks,
-            "sums": pixels * blocks,
-            "neurons": pixels * self._channels,
-            "neurons awake": work.awake[self.neuron.name] * self._share,
-            "spikes": work.spikes[self.neuron.name] * self._share,
-            "spike words": pixels * self.candidate.timesteps * -(-self._channels // 32),
+            "registers": computed * blocks * self._registers,
+            "sums": computed * blocks,
+        }
+        few = "few inputs: " if self._registers else ""
+        return {
+            "stages": 1.0,
+            **{f"{few}{name}": number for name, number in seen.items()},
+            "neurons awake": awake,
+            "neurons awake and steps": awake * timesteps,
+            "fours awake": fours,
+            "fours awake and steps": fours * timesteps,
+            "spikes": work.spikes[self.neuron.name] * done,
+            "spike words": computed * timesteps * -(-self._channels // 32),
+            **self._stored(pixels * timesteps, packed),
         }
 
     def describe(self, c: CModel) -> CLayer:
@@ -198,6 +221,12 @@ class ImageKernel(ImageLayerKernel):
     def _words(self) -> str:
         return "words with two codes, bits 0 and 24 up"
 
+    @property
+    def _registers(self) -> int:
+        if self._rows not in _DENSE:
+            return 0
+        return 2 if self._rows <= _DENSE[-1] // 2 else 4
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ImageBytesKernel(ImageLayerKernel):
@@ -231,10 +260,10 @@ class ImageBytesKernel(ImageLayerKernel):
     def _words(self) -> str:
         return "bytes"
 
-    def features(self, work: Work) -> dict[str, float]:
-        chunks = work.loads[self.conv.name].scaled(self._share).chunks(CHUNK)
+    def features(self, work: Work, packed: Collection[str] = ()) -> dict[str, float]:
+        chunks = self._load(work).chunks(CHUNK)
         return {
-            **ImageLayerKernel.features(self, work),
+            **ImageLayerKernel.features(self, work, packed),
             "chunks": chunks,
             "chunks of blocks": chunks * (self._filled // BLOCK),
         }
