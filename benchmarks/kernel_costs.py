@@ -120,8 +120,11 @@ def networks() -> Iterator[IntegerNetwork]:
     for bits, timesteps in ((2, 2), (4, 3), (4, 6), (8, 8), (4, 1)):
         yield Layers(seed=bits, timesteps=timesteps).events(40, 5, 5).layer(72, bits, SAME).network()
         yield Layers(seed=bits, timesteps=timesteps).events(8, 6, 6).layer(20, bits, POINT).network()
-    for channels, size, window, outputs in IMAGES + LARGE_IMAGES:
+    for channels, size, window, outputs in IMAGES:
         yield Layers(seed=size).image(channels, size, size).layer(outputs, 8, window, fraction_bits=2).network()
+    for channels, size, window, outputs in LARGE_IMAGES:
+        for bits in (2, 4, 8):
+            yield Layers(seed=size).image(channels, size, size).layer(outputs, bits, window, fraction_bits=2).network()
     for timesteps in (1, 6):
         for channels, size, outputs in ((1, 10, 24), (6, 8, 16), (24, 6, 80)):
             layers = Layers(seed=timesteps, timesteps=timesteps).image(channels, size, size)
@@ -160,12 +163,10 @@ def long_networks() -> Iterator[IntegerNetwork]:
 
 
 def generic_networks() -> Iterator[IntegerNetwork]:
-    """What only the generic kernel runs: groups, pools of currents, counts, large images."""
+    """What only the generic kernel runs: groups, pools of currents, counts."""
     for bits in (2, 4, 8):
         yield _grouped(Layers(seed=bits).events(40, 5, 5).layer(24, bits, SAME))
         yield _grouped(Layers(seed=bits).events(16, 7, 7).layer(70, bits, POINT))
-        # Codes that take too much flash for the image kernel; those of 8 bits are added up byte by byte.
-        yield Layers(seed=bits).image(1, 24, 24).layer(90, bits, Window(kernel=(24, 24))).network()
     yield _pooled(Layers(seed=1).events(24, 6, 6), Window(kernel=(2, 2), stride=(2, 2)))
     yield _pooled(Layers(seed=2).events(40, 6, 6), Window(kernel=(3, 3), padding=(1, 1)))
     yield _pooled(Layers(seed=5).events(70, 4, 4), Window(kernel=(2, 2), stride=(2, 2)))
@@ -173,6 +174,16 @@ def generic_networks() -> Iterator[IntegerNetwork]:
     yield Layers(seed=3).events(70, 6, 6).pool_by(Window(kernel=(3, 3), padding=(1, 1))).network()
     sums = Layers(seed=4).events(48, 5, 5).layer(48, 4, SAME)
     yield sums.add("input", "neuron0").network()
+
+
+def slow_networks() -> Iterator[IntegerNetwork]:
+    """What the generic kernel is for where flash is short: layers that others would run."""
+    for bits in (2, 4, 8):
+        yield Layers(seed=bits).image(1, 24, 24).layer(90, bits, Window(kernel=(24, 24))).network()
+        yield Layers(seed=bits).image(3, 8, 8).layer(24, bits, SAME).network()
+        for timesteps in (1, 4):
+            yield Layers(seed=bits, timesteps=timesteps).events(24, 5, 5).layer(20, bits, SAME).network()
+            yield Layers(seed=bits, timesteps=timesteps).events(8, 8, 8).layer(6, bits, POINT).network()
 
 
 def readouts() -> Iterator[IntegerNetwork]:
@@ -249,6 +260,11 @@ def jobs() -> list[Job]:
     """Every network with its inputs."""
     plain = [(network, inputs_of(network)) for network in networks()]
     result = [Job(network=tamed(network, inputs), inputs=inputs) for network, inputs in plain]
+    result += [
+        Job(network=tamed(network, inputs), inputs=inputs, kernels=(("conv0", "generic"),))
+        for network in slow_networks()
+        for inputs in [inputs_of(network)]
+    ]
     result += [Job(network=restless(network, few), inputs=few) for network, inputs in plain for few in [inputs[::-3]]]
     result += [
         Job(network=network, inputs=inputs_of(network), kernels=(("classes", kernel),))

@@ -298,6 +298,6 @@ class ImagePackedKernel(ImageBytesKernel):
     def _words(self) -> str:
         return f"{self.conv.bits} bits, blocks of {BLOCK} codes"
 
-    def features(self, work: Work) -> dict[str, float]:
-        found = ImageBytesKernel.features(self, work)
-        return {**found, "rows unpacked": found["rows"]}
+    def features(self, work: Work, packed: Collection[str] = ()) -> dict[str, float]:
+        found = ImageBytesKernel.features(self, work, packed)
+        return {**found, f"rows of {self.conv.bits} bits": found["rows"]}
