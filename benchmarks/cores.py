@@ -10,6 +10,7 @@ import sys
 import tempfile
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import cache
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -33,6 +34,8 @@ from qpsnn_codegen.emit.folder import write_folder
 from qpsnn_codegen.errors import BoardError
 from qpsnn_codegen.footprint import external_weights, needs_of
 from qpsnn_codegen.planning.cost import predicted_instructions, worst_instructions
+from qpsnn_codegen.planning.options import Packing, PlanOptions
+from qpsnn_codegen.planning.packing import packing_for
 from qpsnn_codegen.toolchain.arm import build_firmware
 
 KERNELS_GOAL = 10 * 1024
@@ -72,11 +75,18 @@ def measure(network: str, bits: int, mnist: str | None, cores: Iterable[str] = B
         mnist: the npz file that A and B take images from, or ``None`` for others.
     """
     benchmark = BENCHMARKS[network]
-    data = benchmark.images(IMAGES, mnist)
-    made = qpsnn_codegen.compile(benchmark.network(bits), name="net", calibration=data, weights_in="binary")
-    expected = predicted_instructions(made.plan, measure_work(made.integers, data))
-    worst = worst_instructions(made.plan)
+    real, data = benchmark.network(bits), benchmark.images(IMAGES, mnist)
+
+    @cache
+    def compiled(packing: Packing) -> Compilation:
+        options = PlanOptions(packing=packing)
+        return qpsnn_codegen.compile(real, name="net", calibration=data, weights_in="binary", planning=options)
+
     for core in cores:
+        # As for a board with this core; all others get what is planned for any core.
+        made = compiled(packing_for("auto", [core_board(core).core]))
+        expected = predicted_instructions(made.plan, measure_work(made.integers, data))
+        worst = worst_instructions(made.plan)
         try:
             instructions, memory = run_on(core, made, data)
         except BoardError as error:

@@ -46,8 +46,9 @@ which theirs differ by at most 0.4 %.
 
 SLOWER = """
 Which networks take longer with fewer bits? A is trained on at each width, so its layers spike differently; `A at 15 %`
-spikes alike at all of them. A first layer of fewer than 8 bits with more codes than the kernel `image` takes runs on
-the generic one, since `image_bytes` would spend a byte of flash on each code: B's.
+spikes alike at all of them. Nearly all of B is its first layer, which has more codes than may take two bytes each: of
+8 bits they are multiplied as they are, of 4 and 2 bits they are unpacked first, and so take longer than 8, for a
+half and a quarter of the flash.
 """
 
 OPERATIONS = """
@@ -74,7 +75,8 @@ are left out, as is what the serial application has. CMSIS-NN's figures are aren
 
 KERNELS = """
 Bytes of code of a network's kernels, from the linker's map: what it kept of `runtime/`, and the network's own
-functions. The goal is {goal:,}; CMSIS-NN takes 14 to 17 KB.
+functions. The goal is {goal:,}; CMSIS-NN takes 14 to 17 KB. What exceeds it has two widths of codes beside each other
+(8 bits in sums of any size), or loops for Helium.
 """
 
 SCHEDULES = """
@@ -95,15 +97,21 @@ random input spikes; everything the stage does is counted (`python benchmarks/ke
 
 FEWER_BITS = """
 Are fewer bits ever slower? Instructions of a 3x3 convolution from 16 channels on a 6x6 map, T = 4, 15 % of its inputs
-and of its neurons spiking, by the number of its output channels (`python benchmarks/widths.py`). They are not; tests
-hold the signs of this table and of the one above (`test_fewer_bits.py`). Lists here have 20 events in the mean. Codes
-of 2 bits come apart in two steps more than those of 8, once for each list, so lists of less than about ten events take
-up to a tenth longer than at 4 bits: this layer at `--rate 0.02`, three events, on any core.
+and of its neurons spiking, by the number of its output channels (`python benchmarks/widths.py`). They are not, nor in
+the table above; tests hold the signs (`test_fewer_bits.py`).
+"""
+
+SHORT_LISTS = """
+Lists here have 20 events in the mean. What comes once for each list weighs more where fewer spike: the number of
+channels with which fewer bits do worst, at 2 % (three events), 5 % (seven) and 15 %. That 2 bits take no longer than 4
+at 2 % on M0, M3 and M4 is tested, too. Elsewhere lanes of 4 bits come apart in a step more than those of 8, and
+Helium's of 2 bits in one more than those of 4.
 """
 
 FIRST_LAYER = """
 A first layer, 3x3 from 3 to 32 channels on a 16x16 image of bytes, T = 4, by the share of pixels that are not zero:
-instructions for each of those times a weight. Its currents are computed once for all timesteps.
+instructions for each of those times a weight. Its currents are computed once for all timesteps. `image` spends two
+bytes on a code of any width, and runs layers of up to 16,384 codes.
 """
 
 READOUT = """
@@ -174,6 +182,9 @@ def main() -> None:
         "",
         *paragraphs(FEWER_BITS),
         *widths.table(),
+        "",
+        *paragraphs(SHORT_LISTS),
+        *widths.extremes(),
         "",
         *paragraphs(FIRST_LAYER),
         *kernels.table(kernels.first_layers(), kernels.DENSITIES),

@@ -17,7 +17,7 @@ from qpsnn_codegen.planning import cost
 from qpsnn_codegen.planning.choosing import fastest
 from qpsnn_codegen.planning.cost import CORES, predicted_instructions
 from qpsnn_codegen.planning.kernels import KERNELS
-from qpsnn_codegen.planning.options import PlanOptions
+from qpsnn_codegen.planning.options import Packing, PlanOptions
 from qpsnn_codegen.planning.plan import make_plan
 from qpsnn_codegen.planning.ways import layers_of
 from qpsnn_codegen.planning.work import assumed_work
@@ -41,7 +41,10 @@ def chosen(cores: Sequence[str] = CORES, options: PlanOptions = PLAIN) -> dict[s
 def priced(monkeypatch: pytest.MonkeyPatch, costs: dict[str, dict[str, float]]) -> None:
     """Instructions of a stage by its kernel, 1000 where nothing is said; by core."""
     table = {
-        core: {kernel.name: {"stages": costs.get(core, {}).get(kernel.name, 1000.0)} for kernel in KERNELS}
+        core: cost.Costs(
+            constants={kernel.name: {"stages": costs.get(core, {}).get(kernel.name, 1000.0)} for kernel in KERNELS},
+            margins={},
+        )
         for core in CORES
     }
     monkeypatch.setattr(cost, "read_costs", lambda: table)
@@ -114,7 +117,8 @@ def test_the_ways_of_a_layer_are_what_options_make_of_it() -> None:
     ]
     for layer in layers:
         for way in layer.ways:
-            plan = make_plan(network(), "net", PlanOptions(kernels=((layer.name, way.kernel),)))
+            # Ways are compared as if all spikes were in words.
+            plan = make_plan(network(), "net", PlanOptions(kernels=((layer.name, way.kernel),), packing="words"))
             assert all(stage in plan.stages for stage in way.stages)
             others = [each.ways[0] for each in layers if each is not layer]
             total = sum(stage[M4] for stage in predicted_instructions(plan, work))
@@ -150,3 +154,18 @@ def test_compile_chooses_for_the_spikes_that_it_counts(rate: float, kernel: str)
     assert made.trades == ()
     assert made.report["layers"][0]["kernel"] == kernel
     assert make_plan(made.integers, made.plan.name, PlanOptions.of_report(made.report["planning"])) == made.plan
+
+
+@pytest.mark.parametrize(
+    ("cores", "asked", "packing"),
+    [
+        (["cortex-m55"], "auto", "words"),
+        (["cortex-m55"], "bytes", "bytes"),
+        ([M4, "cortex-m55"], "auto", "auto"),
+        ([M4], "auto", "auto"),
+    ],
+)
+def test_helium_has_spikes_in_words(cores: list[str], asked: Packing, packing: Packing) -> None:
+    """Unless other cores run the network as well, or the user wants it otherwise."""
+    work = assumed_work(network(), 0.15)
+    assert fastest(network(), PlanOptions(packing=asked), work, cores).packing == packing
