@@ -15,7 +15,7 @@ from typing import cast
 from qpsnn_codegen.budget import Budget, Limit, refusal
 from qpsnn_codegen.integer_network import IntegerNetwork
 from qpsnn_codegen.planning.choosing import fast_kernels, named
-from qpsnn_codegen.planning.cost import CORES
+from qpsnn_codegen.planning.cost import CORES, predicted_instructions
 from qpsnn_codegen.planning.options import Packing, PlanOptions, Schedule
 from qpsnn_codegen.planning.packing import packing_for
 from qpsnn_codegen.planning.plan import Plan, arrange
@@ -27,11 +27,6 @@ _CORE = "cortex-m4"
 """The core whose instructions count where no board is given."""
 _MOST_PLANS = 400
 """After so many no other place to go on from is looked for: some seconds for a VGG-16."""
-_BYTES_COST = 0.03
-"""Of all instructions, what it costs to have spikes in bytes where they would not be by themselves. Ways to run a layer
-are compared as if all were in words; the benchmarks' E takes 1 % longer on a Cortex-M4 and 5 % on an M55
-(docs/performance.md)."""
-
 _Choice = tuple[str, ...]
 """What is decided: the kernel of every layer, the packing, the schedule."""
 
@@ -55,7 +50,12 @@ def plan_within(network: IntegerNetwork, name: str, options: PlanOptions, budget
         BudgetError: no plan was found that keeps the budget; what is missing in the smallest ones.
     """
     search = _Search(
-        network=network, name=name, options=options, budget=budget, layers=layers_of(network, options, work)
+        network=network,
+        name=name,
+        options=options,
+        budget=budget,
+        work=work,
+        layers=layers_of(network, options, work),
     )
     start = search.fastest()
     final = search.within(start)
@@ -106,6 +106,7 @@ class _Search:
     name: str
     options: PlanOptions
     budget: Budget
+    work: Work
     layers: tuple[Layer, ...]
     values: tuple[tuple[str, ...], ...] = field(init=False)
     """What every part of a choice can be: first as the planner has it by itself."""
@@ -220,12 +221,12 @@ class _Search:
         )
         plan = arrange(self.network, self.name, options, self._in_order([s for way in ways for s in way.stages]))
         cores = self.budget.cores or (_CORE,)
+        stages = predicted_instructions(plan, self.work)
         times = [
-            sum(way.instructions[core] for way in ways) / sum(layer.ways[0].instructions[core] for layer in self.layers)
+            sum(stage[core] for stage in stages) / sum(layer.ways[0].instructions[core] for layer in self.layers)
             for core in cores
         ]
-        time = sum(times) / len(times) * (1 + _BYTES_COST * (packing != self.values[-2][0]))
-        return _Form(choice=choice, plan=plan, time=time, limits=self.budget.limits(plan))
+        return _Form(choice=choice, plan=plan, time=sum(times) / len(times), limits=self.budget.limits(plan))
 
     def _in_order(self, stages: list[Stage]) -> tuple[Stage, ...]:
         """As :func:`make_stages` has them: a pool that was taken in has the place of its layer."""
