@@ -37,7 +37,7 @@ class Compilation:
     """Everything a compilation made, stage by stage.
 
     Attributes:
-        report: what ``report.json`` holds, plain data.
+        report: what ``report.json`` holds, plain data; there, ``files`` lists the folder's files.
         files: the firmware folder by relative path.
         activity: what the calibration data showed, if there was any.
     """
@@ -53,7 +53,7 @@ class Compilation:
         """Write the folder, whole or not at all.
 
         Args:
-            force: replace a folder an earlier compilation wrote.
+            force: replace a folder an earlier compilation wrote, if nothing else is in it.
 
         Raises:
             OutputError: it exists and is not empty, or cannot be written.

@@ -94,6 +94,7 @@ def test_table_and_totals(small: Firmware) -> None:
 def test_report_and_readme_say_what_the_compilation_knows(small: Firmware) -> None:
     plan = small.compilation.plan
     report = json.loads((small.folder / "report.json").read_text())
+    assert report.pop("files") == [name for name, content in contents(small.folder).items() if content is not None]
     assert report == small.compilation.report
     assert report["generator"] == "qpsnn-codegen"
     assert (report["name"], report["timesteps"]) == ("small", 3)
@@ -114,8 +115,10 @@ def test_report_and_readme_say_what_the_compilation_knows(small: Firmware) -> No
 
 def test_force_replaces_an_earlier_output_whole(small: Firmware) -> None:
     call_ok(small.model, "-o", "out", "--name", "first")
-    Path("out/notes.txt").write_text("mine")
-    assert call(small.model, "-o", "out").code == 2
+    Path("out/build").mkdir()
+    Path("out/build/host").write_text("a program")
+    refusal = call(small.model, "-o", "out")
+    assert (refusal.code, "--force" in refusal.err) == (2, True)
     assert Path("out/first.h").exists()
     call_ok(small.model, "-o", "out", "--force")
     assert contents(Path("out")) == contents(small.folder)

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from qpsnn_codegen import storage
-from qpsnn_codegen.emit.folder import is_output_folder
+from qpsnn_codegen.emit.earlier import is_output_folder
 from qpsnn_codegen.errors import ModelFileError
 from qpsnn_codegen.integer_network import IntegerNetwork
 from qpsnn_codegen.planning.layouts import layout_of, unpack_spikes
