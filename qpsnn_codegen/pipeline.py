@@ -17,7 +17,7 @@ from qpsnn_codegen.emit.folder import write_folder
 from qpsnn_codegen.emit.golden import make_golden
 from qpsnn_codegen.emit.ports import port_files
 from qpsnn_codegen.emit.render import render
-from qpsnn_codegen.errors import DataError
+from qpsnn_codegen.errors import DataError, UsageError
 from qpsnn_codegen.footprint import external_weights, needs_of
 from qpsnn_codegen.integer_network import IntegerNetwork, check_integer_network
 from qpsnn_codegen.kinds.real_weights import rounding_of
@@ -159,8 +159,11 @@ def load(model: str | Path | Network, options: LoadOptions | None = None) -> Net
 
 
 def default_name(model: str | Path | Network) -> str:
-    """A symbol prefix from a file name: lower case, other characters as ``_``."""
+    """A symbol prefix from a file name: lower case, other characters as ``_``, after ``net_`` where it has to be."""
     if isinstance(model, Network):
         return "model"
     stem = "".join(c if c.isascii() and c.isalnum() else "_" for c in Path(model).stem.lower()).strip("_")
-    return stem[:48] if stem[:1].isalpha() else f"net_{stem}"[:48]
+    try:
+        return check_model_name(stem[:48])
+    except UsageError:
+        return f"net_{stem}"[:48]

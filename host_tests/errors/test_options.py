@@ -47,7 +47,7 @@ def test_reserved_word(word: str, workplace: Workplace) -> None:
 
 @pytest.mark.parametrize("value", ["0", "-1", "4097", "5000"])
 def test_timesteps(value: str, workplace: Workplace) -> None:
-    says = ("timesteps", value, "1 to 4096")
+    says = ("--timesteps: ", value, "1 to 4096")
     workplace.refuses(workplace.model(), "-o", "out", "--timesteps", value, says=says)
     workplace.refuses("train", "--data", "digits", "-T", value, "-o", "new.pt", says=says)
 
@@ -79,30 +79,36 @@ USAGE: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
     "limit": (("evaluate", "MODEL", "--data", "digits", "--limit", "0"), ("--limit",)),
     "calibrate_missing": (("MODEL", *OUT, "--calibrate", "none.npy"), ("none.npy", "No such file")),
     "calibrate_unknown": (("MODEL", *OUT, "--calibrate", "cifar"), ("cifar", "no such data set")),
-    "train_bits_3": ((*TRAIN, "--bits", "3"), ("bits", "3", "2, 4")),
-    "train_bits_16": ((*TRAIN, "--bits", "16"), ("bits", "16")),
-    "train_bits_0": ((*TRAIN, "--bits", "0"), ("bits", "0")),
-    "train_bits_negative": ((*TRAIN, "--bits", "-4"), ("bits", "-4")),
-    "train_arch": ((*TRAIN, "--arch", "transformer"), ("transformer", "vgg16")),
+    "train_bits_3": ((*TRAIN, "--bits", "3"), ("--bits: ", "3", "2, 4")),
+    "train_bits_16": ((*TRAIN, "--bits", "16"), ("--bits: ", "16")),
+    "train_bits_0": ((*TRAIN, "--bits", "0"), ("--bits: ", "0")),
+    "train_bits_negative": ((*TRAIN, "--bits", "-4"), ("--bits: ", "-4")),
+    "train_arch": ((*TRAIN, "--arch", "transformer"), ("--arch: ", "transformer", "vgg16")),
     "train_gamma": ((*TRAIN, "--gamma", "median"), ("median", "percentile")),
     "train_layout": ((*TRAIN, "--layout", "16,X"), ("--layout", "'X'")),
     "train_layout_zero": ((*TRAIN, "--layout", "0"), ("--layout", "'0'")),
     "train_layout_empty": ((*TRAIN, "--layout", ""), ("--layout",)),
-    "train_pools": ((*TRAIN, "--layout", "4,M,M,M,M"), ("pools",)),
+    "train_pools": ((*TRAIN, "--layout", "4,M,M,M,M"), ("--layout: ", "pools")),
     "train_hidden_of_cnn": ((*TRAIN, "--hidden", "16"), ("hidden",)),
     "train_hidden_pool": ((*TRAIN, "--arch", "mlp", "--hidden", "16,M"), ("--hidden", "'M'")),
-    "train_epochs": ((*TRAIN, "--epochs", "-1"), ("epochs",)),
-    "train_rate": ((*TRAIN, "--lr", "nan"), ("learning_rate",)),
-    "train_batch": ((*TRAIN, "--batch", "0"), ("batch",)),
-    "train_crop": ((*TRAIN, "--crop", "-1"), ("crop", "-1")),
+    "train_epochs": ((*TRAIN, "--epochs", "-1"), ("--epochs: ",)),
+    "train_rate": ((*TRAIN, "--lr", "nan"), ("--lr: ",)),
+    "train_small_images": ((*TRAIN, "--arch", "vgg16"), ("--arch: vgg16 needs larger images than the 8×8 pixels",)),
+    "prune_rate": (
+        ("prune", "MODEL", "--data", "digits", "--ratio", "0", "--lr", "0", "-o", "new.pt"),
+        ("--lr: it is 0",),
+    ),
+    "zoo_shape": (("zoo", "--arch", "vgg16", "--input", "1,8,8", "-o", "new.pt"), ("--input: ", "larger inputs")),
+    "train_batch": ((*TRAIN, "--batch", "0"), ("--batch: ",)),
+    "train_crop": ((*TRAIN, "--crop", "-1"), ("--crop: ", "-1")),
     "train_cutout": ((*TRAIN, "--cutout", "x"), ("--cutout",)),
     "train_autoaugment": ((*TRAIN, "--autoaugment", "mnist"), ("--autoaugment", "mnist", "svhn")),
     "train_autoaugment_grey": (
         (*TRAIN, "--autoaugment", "cifar10"),
-        ("autoaugment: ", "colour images of bytes", "digits has 1×8×8"),
+        ("--autoaugment: ", "colour images of bytes", "digits has 1×8×8"),
     ),
-    "train_penalty": ((*TRAIN, "--spike-penalty", "-1"), ("spike_penalty", "-1")),
-    "train_penalty_nan": ((*TRAIN, "--spike-penalty", "nan"), ("spike_penalty", "nan")),
+    "train_penalty": ((*TRAIN, "--spike-penalty", "-1"), ("--spike-penalty: ", "-1")),
+    "train_penalty_nan": ((*TRAIN, "--spike-penalty", "nan"), ("--spike-penalty: ", "nan")),
     "train_device": ((*TRAIN, "--device", "tpu"), ("--device", "tpu")),
     "train_csv_exists": ((*TRAIN, "--csv", "MODEL"), ("the file exists", "--csv")),
     "train_csv_nowhere": ((*TRAIN, "--csv", "none/run.csv"), ("there is no folder none",)),
@@ -116,8 +122,8 @@ USAGE: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
     "train_over_a_folder": (("train", "--data", "digits", "-o", "FOLDER", "--force"), ("it is a folder",)),
     "train_nowhere": (("train", "--data", "digits", "-o", "none/new.pt"), ("there is no folder none",)),
     "prune_ratio": (("prune", "MODEL", "--data", "digits", "--ratio", "half", "-o", "new.pt"), ("--ratio", "half")),
-    "prune_all": (("prune", "MODEL", "--data", "digits", "--ratio", "1.5", "-o", "new.pt"), ("1.5",)),
-    "prune_nan": (("prune", "MODEL", "--data", "digits", "--ratio", "nan", "-o", "new.pt"), ("nan",)),
+    "prune_all": (("prune", "MODEL", "--data", "digits", "--ratio", "1.5", "-o", "new.pt"), ("--ratio: ", "1.5")),
+    "prune_nan": (("prune", "MODEL", "--data", "digits", "--ratio", "nan", "-o", "new.pt"), ("--ratio: ", "nan")),
     "prune_three_ratios": (("prune", "MODEL", "--data", "digits", "--ratio", "0,0,0", "-o", "new.pt"), ("3",)),
     "prune_goal": (("prune", "MODEL", "--data", "digits", "-o", "new.pt"), ("--ratio", "--target")),
     "prune_two_goals": (
@@ -164,6 +170,13 @@ def test_usage(case: str, workplace: Workplace) -> None:
     arguments, says = USAGE[case]
     places = {"MODEL": workplace.model(), "FOLDER": workplace.firmware()}
     workplace.refuses(*(places.get(argument, argument) for argument in arguments), says=says)
+
+
+@pytest.mark.parametrize("epochs", [1, 3])
+def test_training_that_diverges(epochs: int, workplace: Workplace) -> None:
+    arguments = ("train", "--data", "digits", "--layout", "4,M", "-T", "1", "--lr", "1e30", "-o", "new.pt")
+    says = ("--lr: training diverged in epoch 1: ", " is not finite; give less than 1e+30")
+    workplace.refuses(*arguments, "--epochs", epochs, "--csv", "log.csv", "--state", "run.state", says=says)
 
 
 @pytest.mark.parametrize(

@@ -20,7 +20,7 @@ import qpsnn_codegen
 from host_tests.errors.command import COMMAND, call, call_ok, contents, run
 from host_tests.network.conftest import Firmware
 from qpsnn_codegen import nn
-from qpsnn_codegen.cli import cli
+from qpsnn_codegen.cli.commands import cli
 from qpsnn_codegen.reference import run_reference
 
 
@@ -140,7 +140,13 @@ def test_name_prefixes_files_and_symbols(small: Firmware) -> None:
 
 
 def test_name_from_the_file(small: Firmware) -> None:
-    for file, name in (("My Digits-4.v2.pt", "my_digits_4_v2"), ("4bit.pt", "net_4bit"), ("Größe.pt", "gr__e")):
+    for file, name in (
+        ("My Digits-4.v2.pt", "my_digits_4_v2"),
+        ("4bit.pt", "net_4bit"),
+        ("int.pt", "net_int"),
+        ("qps.pt", "net_qps"),
+        ("Größe.pt", "gr__e"),
+    ):
         shutil.copyfile(small.model, file)
         call_ok(file, "-o", name)
         assert Path(name, f"{name}.h").exists()

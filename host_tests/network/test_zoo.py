@@ -133,7 +133,7 @@ def test_command(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         (("--arch", "cnn", "--preset", "x", "-o", "a.pt"), "--arch: cnn beside --preset x"),
         (("--preset", "x", "-o", "a.pt"), "preset: 'x' is unknown"),
         (("--arch", "cnn", "--input", "3,0,1", "-o", "a.pt"), "--input: '3,0,1' is no shape"),
-        (("--arch", "cnn", "--bits", "5", "-o", "a.pt"), "quantizer: bits is 5"),
+        (("--arch", "cnn", "--bits", "5", "-o", "a.pt"), "--bits: it is 5"),
         (("--arch", "cnn", "-o", "none/a.pt"), "none/a.pt: "),
     ):
         result = call("zoo", *arguments)

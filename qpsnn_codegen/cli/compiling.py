@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
@@ -164,10 +165,12 @@ def compile_command(
         )
         say("writing the folder")
         compilation.write(output, force=force)
+    # First of all: whoever stops the command now has a folder, and should know.
+    click.echo(f"wrote  {output}\n")
     click.echo(compilation_text(compilation.report))
     click.echo(boards_text(compilation.report))
     click.echo(f"\n{instructions_text(compilation.report)}\n")
-    click.echo(f"wrote  {output}  (next: qpsnn-codegen verify {output})")
+    click.echo(f"next: qpsnn-codegen verify {shlex.quote(str(output))}")
 
 
 def _kernels(texts: Sequence[str]) -> tuple[tuple[str, str], ...]:

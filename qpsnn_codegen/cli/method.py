@@ -126,18 +126,27 @@ def train(
         extra["layout"] = tuple(_width(entry, "--layout") for entry in layout.split(","))
     if hidden is not None:
         extra["hidden"] = tuple(_width(entry, "--hidden", pools=False) for entry in hidden.split(","))
-    model = build(
-        name,
-        seed=job.options.seed,
-        bits=bits,
-        gamma=gamma,
-        width=width,
-        classes=len(dataset.class_names),
-        class_names=dataset.class_names,
-        input_shape=dataset.shape,
-        divisor=dataset.divisor,
-        **extra,
-    )
+    try:
+        model = build(
+            name,
+            seed=job.options.seed,
+            bits=bits,
+            gamma=gamma,
+            width=width,
+            classes=len(dataset.class_names),
+            class_names=dataset.class_names,
+            input_shape=dataset.shape,
+            divisor=dataset.divisor,
+            **extra,
+        )
+    except UsageError as error:
+        if layout is not None or error.where not in ("input_shape", "layout"):
+            raise
+        size = "×".join(map(str, dataset.shape[1:]))
+        what = f"{name} needs larger images than the {size} pixels of {data}"
+        raise UsageError(
+            "--arch", what, "choose another one ('qpsnn-codegen zoo' lists them), or other data"
+        ) from error
     _run(fitted(model, dataset), dataset, job)
 
 
