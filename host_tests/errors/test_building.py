@@ -36,7 +36,7 @@ def test_what_is_not_a_folder_of_ours(workplace: Workplace) -> None:
     (workplace.folder / "empty").mkdir()
     for name in ("empty", "missing", workplace.model()):
         workplace.refuses("build", name, "--board", "microbit", says=("is no folder of generated firmware",))
-    workplace.refuses("build", workplace.firmware(), says=("Missing option '--board'",))
+    workplace.refuses("build", workplace.firmware(), says=("--board: is missing; add --board BOARD",))
 
 
 def test_a_damaged_folder(workplace: Workplace) -> None:
@@ -50,7 +50,13 @@ def test_a_damaged_folder(workplace: Workplace) -> None:
 def test_a_source_that_is_missing(workplace: Workplace) -> None:
     folder = workplace.firmware()
     (workplace.folder / folder / "runtime" / "qps_conv.c").unlink()
-    workplace.refuses("build", folder, "--board", "microbit", says=("arm-none-eabi-gcc for microbit", "qps_conv"))
+    workplace.refuses(
+        "build",
+        folder,
+        "--board",
+        "microbit",
+        says=("firmware/runtime/qps_conv.c: is missing; generate the folder again",),
+    )
 
 
 def test_a_port_that_is_damaged(workplace: Workplace) -> None:

@@ -230,9 +230,8 @@ def test_simulate_does_not_overwrite(workplace: Workplace) -> None:
     Path("file").touch()
     arguments = ("simulate", folder, "inputs.npy", "-o")
     workplace.refuses(*arguments, "out.npz", says=("out.npz: ", "exists", "--force"))
-    workplace.refuses(*arguments, "folder", says=("folder: ", "exists"))
+    workplace.refuses(*arguments, "folder", says=("folder: ", "it is a folder"))
     workplace.refuses(*arguments, "folder", "--force", says=("folder: ",))
-    workplace.refuses(*arguments, "none/out.npz", says=("none/out.npz: ", "cannot be written"))
     workplace.refuses(*arguments, "file/out.npz", says=("file/out.npz: ",))
     assert call(*arguments, "out.npz", "--force").code == 0
     with np.load("out.npz") as archive:

@@ -88,7 +88,9 @@ def test_table_and_totals(small: Firmware) -> None:
     assert re.search(rf"^RAM +{report['arena_bytes']:,} bytes .*{report['arena_bound']:,}", text, re.MULTILINE)
     assert re.search(rf"^SOPs +{report['dense_slots']:,} ", text, re.MULTILINE)
     assert "every layer certified" in text
-    assert "qpsnn-codegen verify out" in text
+    assert text.startswith("wrote  out\n")
+    assert text.endswith("\nnext: qpsnn-codegen verify out\n")
+    assert call_ok(small.model, "-o", "an out").endswith("verify 'an out'\n")
 
 
 def test_report_and_readme_say_what_the_compilation_knows(small: Firmware) -> None:
@@ -309,6 +311,11 @@ def test_simulate_writes_what_the_reference_gives(small: Firmware) -> None:
     np.save("inputs.npy", images)
     text = call_ok("simulate", small.folder, "inputs.npy", "-o", "plain.npz")
     assert text.startswith("wrote plain.npz: 37 inputs")
+    call_ok("simulate", small.folder, "digits", "-o", "named/digits.npz")
+    with np.load("named/digits.npz") as named, np.load("plain.npz") as plain:
+        assert np.array_equal(named["logits"][:37], plain["logits"])
+        assert len(named["logits"]) == 360
+    shutil.rmtree("named")
     call_ok("simulate", small.folder, "inputs.npy", "-o", "traced.npz", "--trace", "--cc", "clang")
     outcome = run_reference(small.compilation.integers, images, trace=True)
     expected: dict[str, NDArray[Any]] = {

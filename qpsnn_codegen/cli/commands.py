@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import difflib
 import os
 import sys
 from collections.abc import Sequence
@@ -20,6 +21,7 @@ from qpsnn_codegen.cli.method import finetune, train
 from qpsnn_codegen.cli.naming import as_typed
 from qpsnn_codegen.cli.pruning import prune
 from qpsnn_codegen.cli.running import evaluate_command, simulate_command, verify_command
+from qpsnn_codegen.cli.usage import in_our_words
 from qpsnn_codegen.cli.zoo import zoo_command
 from qpsnn_codegen.errors import QpsnnError, UsageError
 from qpsnn_codegen.version import __version__
@@ -39,8 +41,12 @@ class _CompileByDefault(click.Group):
             args = ["--help"]
         if args and args[0] not in self.commands and args[0] not in own:
             word = args[0]
-            if word.isidentifier() and not Path(word).exists():
-                raise UsageError(word, "is neither a command nor a model file", f"commands: {', '.join(self.commands)}")
+            near = difflib.get_close_matches(word, self.commands, n=1)
+            if (word.isidentifier() or near) and not Path(word).exists():
+                meant = f"did you mean {near[0]}? " if near else ""
+                raise UsageError(
+                    word, "is neither a command nor a model file", f"{meant}commands: {', '.join(self.commands)}"
+                )
             args = ["compile", *args]
         return super().parse_args(ctx, args)
 
@@ -57,8 +63,8 @@ class _CompileByDefault(click.Group):
     epilog="""\b
 Examples:
   qpsnn-codegen train --data digits --bits 4 -o digits.pt
-  qpsnn-codegen digits.pt -o firmware/ --calibrate digits
-  qpsnn-codegen verify firmware/
+  qpsnn-codegen digits.pt -o fw/ --calibrate digits
+  qpsnn-codegen verify fw/
   qpsnn-codegen evaluate digits.pt --data digits
 
 \b
@@ -99,8 +105,7 @@ def run(arguments: Sequence[str] | None) -> None:
     except click.exceptions.Abort:
         _fail("interrupted", INTERRUPTED)
     except click.ClickException as error:
-        context = error.ctx.command_path if isinstance(error, click.UsageError) and error.ctx else _PROGRAM
-        _fail(f"{' '.join(error.format_message().split())} (see '{context} --help')", 2)
+        _fail(str(in_our_words(error, _PROGRAM)), 2)
     except OSError as error:
         # What no stage could foresee: standard output or the folder for temporary files on a full disk.
         _abandon_output()

@@ -9,6 +9,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from qpsnn_codegen.errors import ModelFileError
+
 REPORT_NAME = "report.json"
 """The file by which an output of this tool is recognized ..."""
 BUILD_REPORT_NAME = "build.json"
@@ -16,6 +18,7 @@ BUILD_REPORT_NAME = "build.json"
 GENERATOR = "qpsnn-codegen"
 """when its key ``generator`` has this value. Its key ``files`` names what was written."""
 
+_SOURCES = (".c", ".h", ".S", ".bin")
 _BUILDS = "build"
 """In a generated folder, where make and the command ``build`` leave their results."""
 
@@ -37,15 +40,25 @@ def read_record(folder: Path, marker: str) -> dict[str, Any] | None:
     return content if isinstance(content, dict) and content.get("generator") == GENERATOR else None
 
 
+def check_sources(folder: Path) -> None:
+    """Refuse a generated folder that lacks a file which a build needs; raises :class:`ModelFileError`."""
+    for name in _recorded(folder, REPORT_NAME):
+        if Path(name).suffix in _SOURCES and not (folder / name).is_file():
+            raise ModelFileError(f"{folder}/{name}", "is missing", "generate the folder again")
+
+
+def _recorded(folder: Path, marker: str) -> list[str]:
+    """The files that the record names."""
+    files = (read_record(folder, marker) or {}).get("files")
+    return [name for name in files if isinstance(name, str)] if isinstance(files, list | dict) else []
+
+
 def foreign_files(folder: Path, marker: str) -> list[str]:
     """What lies in an earlier output and was not written by this tool: files, and folders of nothing but those.
 
     Empty folders do not count, and neither does ``build/`` of a generated folder.
     """
-    record = (read_record(folder, marker) or {}).get("files", ())
-    known = (
-        {marker, *(name for name in record if isinstance(name, str))} if isinstance(record, list | dict) else {marker}
-    )
+    known = {marker, *_recorded(folder, marker)}
     parents = {str(parent) for name in known for parent in Path(name).parents}
 
     def search(place: Path) -> Iterator[str]:

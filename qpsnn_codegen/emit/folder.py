@@ -18,6 +18,7 @@ from pathlib import Path, PurePosixPath
 
 from qpsnn_codegen.emit.earlier import GENERATOR, REPORT_NAME, foreign_files, is_output_folder
 from qpsnn_codegen.errors import InternalError, OutputError
+from qpsnn_codegen.files import made_parents
 
 _COMPONENT = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.+-]*")
 
@@ -67,7 +68,7 @@ def write_folder(
     try:
         destination = _absolute(destination)
         replace = _check_destination(destination, where, force=force, marker=marker, own=own)
-        with _parents(destination.parent), _staging(destination) as stage:
+        with made_parents(destination.parent), _staging(destination) as stage:
             _fill(stage / "new", files)
             _move_into_place(stage, destination, where, replace=replace)
     except OSError as error:
@@ -141,28 +142,6 @@ def _check_destination(destination: Path, where: str, *, force: bool, marker: st
     if not force:
         raise OutputError(where, "exists and is not empty", f"{_ELSEWHERE}, or replace this one with --force")
     return True
-
-
-@contextlib.contextmanager
-def _parents(folder: Path) -> Iterator[None]:
-    """Make ``folder`` and its parents; on failure remove those that were made."""
-    made: list[Path] = []
-    try:
-        missing: list[Path] = []
-        while not folder.exists():
-            missing.append(folder)
-            folder = folder.parent
-        for path in reversed(missing):
-            # Another process may have been faster; then it is not ours to remove.
-            with contextlib.suppress(FileExistsError):
-                path.mkdir()
-                made.append(path)
-        yield
-    except BaseException:
-        for path in reversed(made):
-            with contextlib.suppress(OSError):
-                path.rmdir()
-        raise
 
 
 @contextlib.contextmanager

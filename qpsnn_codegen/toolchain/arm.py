@@ -11,7 +11,14 @@ from typing import Any
 
 from qpsnn_codegen import storage
 from qpsnn_codegen.boards import Board, find_board, read_board
-from qpsnn_codegen.emit.earlier import BUILD_REPORT_NAME, GENERATOR, REPORT_NAME, is_output_folder, read_record
+from qpsnn_codegen.emit.earlier import (
+    BUILD_REPORT_NAME,
+    GENERATOR,
+    REPORT_NAME,
+    check_sources,
+    is_output_folder,
+    read_record,
+)
 from qpsnn_codegen.emit.folder import write_folder
 from qpsnn_codegen.emit.ports import port_files
 from qpsnn_codegen.errors import BudgetError, ModelFileError, OutputError
@@ -122,6 +129,7 @@ class _Job:
             raise ModelFileError(
                 str(folder), "is no folder of generated firmware", "give what 'qpsnn-codegen MODEL -o' wrote"
             )
+        check_sources(folder)
         network = storage.load(folder / "golden" / "network.npz")
         report = json.loads((folder / REPORT_NAME).read_bytes())
         name = report.get("name")
