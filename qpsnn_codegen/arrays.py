@@ -58,14 +58,16 @@ def check_raw(where: str, values: NDArray[Any], expected: tuple[int, ...], most:
         DataError: no integers, another shape, or values out of range.
     """
     if not (np.issubdtype(values.dtype, np.integer) or values.dtype == np.bool_):
-        raise DataError(where, f"inputs are {values.dtype}", "give raw integers; normalization is part of the network")
+        raise DataError(
+            where, f"the values are {values.dtype}", "give raw integers; normalization is part of the network"
+        )
     if values.ndim != len(expected) + 1 or values.shape[1:] != expected:
         wanted = ", ".join(map(str, expected))
-        raise DataError(where, f"inputs have shape {list(values.shape)}", f"this network reads [N, {wanted}]")
+        raise DataError(where, f"the shape is {list(values.shape)}", f"this network reads [N, {wanted}]")
     # Before any conversion: the largest unsigned integers would come out negative.
     if values.size and (values.min() < 0 or values.max() > most):
         found = int(values.max()) if values.max() > most else int(values.min())
-        raise DataError(where, f"inputs contain {found}", f"values of this network lie in 0 ... {most}")
+        raise DataError(where, f"the values contain {found}", f"values of this network lie in 0 ... {most}")
 
 
 def read_labels(path: Path, count: int, classes: int) -> NDArray[np.int64]:

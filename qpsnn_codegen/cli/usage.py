@@ -23,12 +23,23 @@ def in_our_words(error: click.ClickException, program: str) -> UsageError:
         near = f"did you mean {error.possibilities[0]}? " if error.possibilities else ""
         return UsageError(error.option_name, "there is no such option", near + help_)
     if isinstance(error, click.BadParameter) and error.param is not None:
-        return UsageError(_name(error.param), _clause(error.message), help_)
+        return UsageError(_name(error.param), _refusal(error, error.param.type), help_)
     return UsageError(command, _clause(error.format_message()), help_)
 
 
 def _name(parameter: click.Parameter) -> str:
     return max(parameter.opts, key=len) if isinstance(parameter, click.Option) else str(parameter.name).upper()
+
+
+def _refusal(error: click.BadParameter, wanted: object) -> str:
+    """What is wrong with a value; click speaks of ranges as programmers do."""
+    value, is_not, _ = error.message.partition(" is not ")
+    if not is_not or not isinstance(wanted, click.IntRange | click.FloatRange):
+        return _clause(error.message)
+    kind = "whole number" if isinstance(wanted, click.IntRange) else "number"
+    limits = [f"of at least {wanted.min}"] if wanted.min is not None else []
+    limits += [f"at most {wanted.max}"] if wanted.max is not None else []
+    return f"{value} is no {kind} {' and '.join(limits)}"
 
 
 def _value(option: click.Option) -> str:
