@@ -51,6 +51,25 @@ def read_inputs(path: Path, shape: Shape) -> NDArray[Any]:
     return values
 
 
+def check_raw(where: str, values: NDArray[Any], expected: tuple[int, ...], most: int) -> None:
+    """Refuse what a network that reads ``[N, *expected]`` in 0 ... ``most`` cannot take.
+
+    Raises:
+        DataError: no integers, another shape, or values out of range.
+    """
+    if not (np.issubdtype(values.dtype, np.integer) or values.dtype == np.bool_):
+        raise DataError(
+            where, f"the values are {values.dtype}", "give raw integers; normalization is part of the network"
+        )
+    if values.ndim != len(expected) + 1 or values.shape[1:] != expected:
+        wanted = ", ".join(map(str, expected))
+        raise DataError(where, f"the shape is {list(values.shape)}", f"this network reads [N, {wanted}]")
+    # Before any conversion: the largest unsigned integers would come out negative.
+    if values.size and (values.min() < 0 or values.max() > most):
+        found = int(values.max()) if values.max() > most else int(values.min())
+        raise DataError(where, f"the values contain {found}", f"values of this network lie in 0 ... {most}")
+
+
 def read_labels(path: Path, count: int, classes: int) -> NDArray[np.int64]:
     """Labels of ``count`` inputs: integers [N] below ``classes``, in an .npy or .npz file.
 
@@ -114,6 +133,7 @@ def _read(path: Path, names: Sequence[str], what: str) -> NDArray[Any]:
             values: NDArray[Any] = archive[name]
             return values
     except OSError as error:
-        raise DataError(str(path), f"cannot be read ({error.strerror or error})", "give an .npy or .npz file") from None
+        wanted = "give an .npy or .npz file" + (", digits, or KIND:PATH as for train" if what == "inputs" else "")
+        raise DataError(str(path), f"cannot be read ({error.strerror or error})", wanted) from None
     except DAMAGE:
         raise DataError(str(path), "is no readable .npy or .npz file", "write it with numpy.save") from None

@@ -16,6 +16,7 @@ from typing import Any, Literal, cast
 
 from qpsnn_codegen import resources
 from qpsnn_codegen.errors import BoardError
+from qpsnn_codegen.suggestions import choose
 
 FloatAbi = Literal["soft", "softfp", "hard"]
 
@@ -143,7 +144,7 @@ def find_board(name: str, where: str = "--board") -> Board:
     """
     boards = {board.name: board for board in all_boards()}
     if name not in boards:
-        raise BoardError(where, f"there is no board {name!r}", f"choose one of {', '.join(boards)}")
+        raise BoardError(where, f"there is no board {name!r}", choose(name, boards))
     return boards[name]
 
 

@@ -17,7 +17,7 @@ from qpsnn_codegen.emit.folder import write_folder
 from qpsnn_codegen.emit.golden import make_golden
 from qpsnn_codegen.emit.ports import port_files
 from qpsnn_codegen.emit.render import render
-from qpsnn_codegen.errors import DataError
+from qpsnn_codegen.errors import DataError, UsageError
 from qpsnn_codegen.footprint import external_weights, needs_of
 from qpsnn_codegen.integer_network import IntegerNetwork, check_integer_network
 from qpsnn_codegen.kinds.real_weights import rounding_of
@@ -40,7 +40,7 @@ class Compilation:
 
     Attributes:
         trades: what the plan gives up to keep a limit or fit a board, a line for each change.
-        report: what ``report.json`` holds, plain data.
+        report: what ``report.json`` holds, plain data; there, ``files`` lists the folder's files.
         files: the firmware folder by relative path.
         activity: what the calibration data showed, if there was any.
     """
@@ -57,7 +57,7 @@ class Compilation:
         """Write the folder, whole or not at all.
 
         Args:
-            force: replace a folder an earlier compilation wrote.
+            force: replace a folder an earlier compilation wrote, if nothing else is in it.
 
         Raises:
             OutputError: it exists and is not empty, or cannot be written.
@@ -174,8 +174,11 @@ def load(model: str | Path | Network, options: LoadOptions | None = None) -> Net
 
 
 def default_name(model: str | Path | Network) -> str:
-    """A symbol prefix from a file name: lower case, other characters as ``_``."""
+    """A symbol prefix from a file name: lower case, other characters as ``_``, after ``net_`` where it has to be."""
     if isinstance(model, Network):
         return "model"
     stem = "".join(c if c.isascii() and c.isalnum() else "_" for c in Path(model).stem.lower()).strip("_")
-    return stem[:48] if stem[:1].isalpha() else f"net_{stem}"[:48]
+    try:
+        return check_model_name(stem[:48])
+    except UsageError:
+        return f"net_{stem}"[:48]

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from qpsnn_codegen.errors import DataError
+from qpsnn_codegen.arrays import check_raw
 from qpsnn_codegen.integer_network import IntegerNetwork, Integers
 
 _BATCH_VALUES = 2**22
@@ -87,24 +87,17 @@ def _run_batch(
     return result.reshape(len(samples), -1).astype(np.int32)
 
 
-def check_inputs(network: IntegerNetwork, inputs: NDArray[Any]) -> Integers:
+def check_inputs(network: IntegerNetwork, inputs: NDArray[Any], where: str = "inputs") -> Integers:
     """The inputs as int64 ``[N, T or 1, C, H, W]``.
 
+    Args:
+        where: they come from, for errors.
+
     Raises:
-        DataError: another shape, no integers, or values out of range.
+        DataError: no integers, another shape, or values out of range.
     """
-    source = network.nodes[0]
-    kind = source.output_type()
+    kind = network.nodes[0].output_type()
     expected = kind.shape if kind.static else (network.timesteps, *kind.shape)
-    text = "N, " + ", ".join(map(str, expected))
-    if inputs.ndim != len(expected) + 1 or inputs.shape[1:] != expected:
-        raise DataError("inputs", f"have shape {list(inputs.shape)}", f"this network reads [{text}]")
-    if not (np.issubdtype(inputs.dtype, np.integer) or inputs.dtype == np.bool_):
-        raise DataError("inputs", f"are {inputs.dtype}", "give raw integers; normalization is part of the network")
-    most = int(kind.high.max())
-    # Before the conversion: the largest unsigned integers would come out negative.
-    if inputs.size and (inputs.min() < 0 or inputs.max() > most):
-        found = int(inputs.max()) if inputs.max() > most else int(inputs.min())
-        raise DataError("inputs", f"contain {found}", f"values of this network lie in 0 ... {most}")
+    check_raw(where, inputs, expected, int(kind.high.max()))
     samples = inputs.astype(np.int64)
     return samples[:, None] if kind.static else samples

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import tempfile
 from pathlib import Path
 
@@ -35,7 +36,7 @@ def test_what_is_not_a_folder_of_ours(workplace: Workplace) -> None:
     (workplace.folder / "empty").mkdir()
     for name in ("empty", "missing", workplace.model()):
         workplace.refuses("build", name, "--board", "microbit", says=("is no folder of generated firmware",))
-    workplace.refuses("build", workplace.firmware(), says=("Missing option '--board'",))
+    workplace.refuses("build", workplace.firmware(), says=("--board: is missing; add --board BOARD",))
 
 
 def test_a_damaged_folder(workplace: Workplace) -> None:
@@ -49,7 +50,13 @@ def test_a_damaged_folder(workplace: Workplace) -> None:
 def test_a_source_that_is_missing(workplace: Workplace) -> None:
     folder = workplace.firmware()
     (workplace.folder / folder / "runtime" / "qps_conv.c").unlink()
-    workplace.refuses("build", folder, "--board", "microbit", says=("arm-none-eabi-gcc for microbit", "qps_conv"))
+    workplace.refuses(
+        "build",
+        folder,
+        "--board",
+        "microbit",
+        says=("firmware/runtime/qps_conv.c: is missing; generate the folder again",),
+    )
 
 
 def test_a_port_that_is_damaged(workplace: Workplace) -> None:
@@ -91,13 +98,37 @@ def test_a_place_that_cannot_be_written(workplace: Workplace) -> None:
     taken.mkdir()
     (taken / "mine").write_text("")
     workplace.refuses("build", folder, "--board", "microbit", "-o", "file", says=("exists and is not a folder",))
-    workplace.refuses("build", folder, "--board", "microbit", "-o", "taken", says=("is no output of qpsnn-codegen",))
+    build = ("build", folder, "--board", "microbit", "-o")
+    assert "--force" not in workplace.refuses(*build, "taken", says=("is no output of qpsnn-codegen",))
+
+
+def test_the_image_of_another_is_kept(workplace: Workplace) -> None:
+    folder = workplace.firmware()
+    build = ("build", folder, "-o", "image", "--board")
+    call_ok(*build, "microbit")
+    call_ok(*build, "microbit", "--no-trace")
+    says = ("image: holds the image of small for microbit; choose another folder with -o",)
+    assert "--force" not in workplace.refuses(*build, "mps2-an386", says=says)
+    call_ok(workplace.model(), "-o", "other", "--name", "other")
+    workplace.refuses("build", "other", "-o", "image", "--board", "microbit", says=says)
+    (workplace.folder / "image" / "notes.txt").write_text("flashed on Monday")
+    workplace.refuses(*build, "microbit", says=("image: holds notes.txt, not written by qpsnn-codegen",))
 
 
 @pytest.mark.parametrize("size", ["0", "255", "-1", "many"])
 def test_a_stack_that_is_too_small(size: str, workplace: Workplace) -> None:
     folder = workplace.firmware()
     workplace.refuses("build", folder, "--board", "microbit", "--stack-size", size, says=("--stack-size",))
+
+
+def test_a_stack_below_its_bound(workplace: Workplace) -> None:
+    build = ("build", workplace.firmware(), "--board", "microbit", "--stack-size")
+    line = workplace.refuses(*build, 300, says=("--stack-size 300: ", "bytes by the call graph"), code=1)
+    match = re.search(r"may need ([\d,]+) bytes .* 304 are reserved; give at least (\d+)$", line)
+    assert match is not None, line
+    assert int(match[1].replace(",", "")) == int(match[2])
+    workplace.refuses(*build, int(match[2]) - 8, says=("give at least",), code=1)
+    call_ok(*build, match[2])
 
 
 def test_a_stack_beyond_the_ram(workplace: Workplace) -> None:

@@ -74,12 +74,32 @@ def test_somebody_else_listens(workplace: Workplace) -> None:
 
 @pytest.mark.parametrize("baud", ["0", "-9600", "fast"])
 def test_baud(baud: str, words: list[object], workplace: Workplace) -> None:
-    workplace.refuses(*words, "--port", "x", "--baud", baud, says=("'--baud'",))
+    workplace.refuses(
+        *words,
+        "--port",
+        "x",
+        "--baud",
+        baud,
+        says=(
+            "--baud: ",
+            "is no whole number of at least 300",
+        ),
+    )
 
 
 @pytest.mark.parametrize("timeout", ["0", "-1", "soon"])
 def test_timeout(timeout: str, words: list[object], workplace: Workplace) -> None:
-    workplace.refuses(*words, "--port", "x", "--timeout", timeout, says=("'--timeout'",))
+    workplace.refuses(
+        *words,
+        "--port",
+        "x",
+        "--timeout",
+        timeout,
+        says=(
+            "--timeout: ",
+            "is no number of at least 0.1",
+        ),
+    )
 
 
 def test_target_that_is_none(words: list[object], workplace: Workplace) -> None:

@@ -6,6 +6,7 @@ import os
 import re
 import signal
 import subprocess
+import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -61,6 +62,22 @@ def check_interrupted(result: Result) -> None:
 def feed(path: Path, content: bytes) -> None:
     """Write to a named pipe; returns when all of it has been taken."""
     path.write_bytes(content)
+
+
+@pytest.mark.parametrize("command", [[COMMAND], [sys.executable, "-m", "qpsnn_codegen"]], ids=["command", "module"])
+@pytest.mark.parametrize("module", ["click", "numpy"])
+def test_while_importing(module: str, command: list[str], tmp_path: Path) -> None:
+    """A module that raises what a signal during its import would raise."""
+    (tmp_path / f"{module}.py").write_text("raise KeyboardInterrupt\n")
+    path = os.pathsep.join([str(tmp_path), os.environ.get("PYTHONPATH", "")])
+    result = subprocess.run(
+        [*command, "--help"],
+        capture_output=True,
+        text=True,
+        check=False,
+        env={**os.environ, "PYTHONPATH": path},
+    )
+    check_interrupted(Result(result.returncode, result.stdout, result.stderr))
 
 
 def test_while_calibrating(workplace: Workplace) -> None:

@@ -31,13 +31,25 @@ def test_folder_that_is_not_empty(workplace: Workplace) -> None:
     model = workplace.model()
     Path("out").mkdir()
     Path("out/thesis.txt").write_text("years of work")
-    workplace.refuses(model, "-o", "out", says=("out: ", "not empty", "-o", "--force"))
+    line = workplace.refuses(model, "-o", "out", says=("out: ", "not empty; choose another folder with -o"))
+    assert "--force" not in line
     workplace.refuses(model, "-o", "out", says=("out: ", "not empty"), runner=run)
     workplace.refuses(model, "-o", "out", "--force", says=("out: ", "no output of qpsnn-codegen", "empty it"))
     workplace.refuses(model, "-o", "out", "--force", says=("out: ", "no output"), runner=run)
     workplace.refuses(model, "-o", ".", says=("current folder",))
     workplace.refuses(model, "-o", ".", "--force", says=("current folder",))
     workplace.refuses(model, "-o", "..", "--force", says=("current folder",))
+
+
+def test_force_keeps_what_is_not_ours(workplace: Workplace) -> None:
+    model, folder = workplace.model(), workplace.firmware("out")
+    workplace.refuses(model, "-o", "out", says=("exists and is not empty", "replace this one with --force"))
+    (folder / "main.c").write_text("int main(void) { return 0; }\n")
+    (folder / ".git").mkdir()
+    (folder / ".git" / "HEAD").touch()
+    says = ("out: holds .git/ and 1 more, not written by qpsnn-codegen; move that elsewhere",)
+    workplace.refuses(model, "-o", "out", "--force", says=says)
+    assert "--force" not in workplace.refuses(model, "-o", "out", says=says)
 
 
 @pytest.mark.parametrize(
@@ -218,9 +230,8 @@ def test_simulate_does_not_overwrite(workplace: Workplace) -> None:
     Path("file").touch()
     arguments = ("simulate", folder, "inputs.npy", "-o")
     workplace.refuses(*arguments, "out.npz", says=("out.npz: ", "exists", "--force"))
-    workplace.refuses(*arguments, "folder", says=("folder: ", "exists"))
+    workplace.refuses(*arguments, "folder", says=("folder: ", "it is a folder"))
     workplace.refuses(*arguments, "folder", "--force", says=("folder: ",))
-    workplace.refuses(*arguments, "none/out.npz", says=("none/out.npz: ", "cannot be written"))
     workplace.refuses(*arguments, "file/out.npz", says=("file/out.npz: ",))
     assert call(*arguments, "out.npz", "--force").code == 0
     with np.load("out.npz") as archive:

@@ -182,8 +182,12 @@ FOLDERS: dict[str, tuple[Damage, str]] = {
     "vectors_with_another_input": (golden(lambda a: a["inputs"].__ixor__(255)), "not what its network gives"),
     "vectors_of_another_shape": (golden(lambda a: a.update(inputs=images()[..., :4])), ""),
     "vectors_without_inputs": (golden(lambda a: a.update(inputs=images(0))), ""),
-    "no_source": (lambda folder: (folder / "small.c").unlink(), ""),
-    "no_runtime": (lambda folder: (folder / "runtime" / "qps_readout.c").unlink(), ""),
+    "no_source": (lambda folder: (folder / "small.c").unlink(), "firmware/small.c: is missing"),
+    "no_runtime": (
+        lambda folder: (folder / "runtime" / "qps_readout.c").unlink(),
+        "firmware/runtime/qps_readout.c: is missing; generate the folder again",
+    ),
+    "report_is_cut_down": (overwrite("report.json", b'{"generator": "qpsnn-codegen"}'), "report.json: is damaged"),
     "source_is_rubbish": (overwrite("small.c", b"int main(\n\xff"), "small.c"),
     "source_with_a_warning": (
         lambda folder: (folder / "small.c").write_text((folder / "small.c").read_text() + "\nstatic int idle;\n"),
@@ -266,13 +270,14 @@ INPUTS: dict[str, tuple[bytes, tuple[str, ...]]] = {
     ),
     "header_of_truths": (header("{'descr':'|u1','fortran_order':False,'shape':(True,)}"), ("inputs.npy: ",)),
     "header_of_petabytes": (header(f"{{'descr':'|u1','fortran_order':False,'shape':({10**15},)}}"), ("memory",)),
-    "height": (npy(images()[:, :, :7]), ("[1, 1, 7, 8]", "[N, 1, 8, 8]")),
+    "height": (npy(images()[:, :, :7]), ("inputs.npy: ", "[1, 1, 7, 8]", "[N, 1, 8, 8]")),
     "channels": (npy(np.zeros((1, 3, 8, 8), np.uint8)), ("[1, 3, 8, 8]", "[N, 1, 8, 8]")),
     "flat": (npy(np.zeros((1, 64), np.uint8)), ("[1, 64]", "[N, 1, 8, 8]")),
     "no_sample_axis": (npy(np.zeros((8, 8), np.uint8)), ("[8, 8]",)),
     "with_time": (npy(np.zeros((1, 2, 1, 8, 8), np.uint8)), ("[N, 1, 8, 8]",)),
     "scalar": (npy(np.array(1, np.uint8)), ("single value",)),
-    "floats": (npy(np.zeros((1, 1, 8, 8), np.float32)), ("float32", "integers")),
+    "floats": (npy(np.zeros((1, 1, 8, 8), np.float32)), ("inputs.npy: the values are float32", "integers")),
+    "floats_of_another_shape": (npy(np.zeros((1, 64), np.float32)), ("inputs.npy: the values are float32", "integers")),
     "complex_numbers": (npy(np.zeros((1, 1, 8, 8), np.complex64)), ("complex64",)),
     "texts": (npy(np.full((1, 1, 8, 8), "a")), ("<U1",)),
     "dates": (npy(np.zeros((1, 1, 8, 8), "datetime64[s]")), ("datetime64",)),
@@ -304,8 +309,10 @@ def test_verifying_inputs_that_do_not_fit_in_python(workplace: Workplace) -> Non
 def test_inputs_that_are_missing(workplace: Workplace) -> None:
     folder = workplace.firmware()
     for name in ("none.npy", "firmware", "firmware/report.json/inputs.npy"):
-        workplace.refuses("simulate", folder, name, "-o", "out.npz", says=(f"{name}: ", "cannot be read"))
-        workplace.refuses("verify", folder, "--inputs", name, says=(f"{name}: ", "cannot be read"))
+        says = (f"{name}: ", "cannot be read", "give an .npy or .npz file, digits, or KIND:PATH")
+        workplace.refuses("simulate", folder, name, "-o", "out.npz", says=says)
+        workplace.refuses("verify", folder, "--inputs", name, says=says)
+        workplace.refuses(workplace.model(), "-o", "out", "--calibrate", name, says=says)
 
 
 def test_inputs_in_a_process_of_its_own(workplace: Workplace) -> None:
@@ -331,7 +338,9 @@ def test_no_inputs_at_all_are_fine(workplace: Workplace) -> None:
 
 def test_no_calibration_samples(workplace: Workplace) -> None:
     np.save("inputs.npy", images(0))
-    workplace.refuses(workplace.model(), "-o", "out", "--calibrate", "inputs.npy", says=("holds no inputs",))
+    workplace.refuses(
+        workplace.model(), "-o", "out", "--calibrate", "inputs.npy", says=("inputs.npy: holds no inputs",)
+    )
 
 
 # --- data sets
@@ -380,11 +389,13 @@ def test_data_that_does_not_fit_the_model(workplace: Workplace) -> None:
     wide = np.zeros((2, 1, 8, 9), np.uint8)
     labels = np.zeros(2, np.int64)
     np.savez("wide.npz", x_train=wide, y_train=labels, x_test=wide, y_test=labels)
-    says = ("[2, 1, 8, 9]", "[N, 1, 8, 8]")
+    says = ("mnist:wide.npz: ", "[2, 1, 8, 9]", "[N, 1, 8, 8]")
     workplace.refuses("evaluate", model, "--data", "mnist:wide.npz", says=says)
-    says = ("(1, 8, 9)", "(1, 8, 8)")
-    workplace.refuses("finetune", model, "--data", "mnist:wide.npz", "-o", "new.pt", says=says)
-    workplace.refuses("prune", model, "--data", "mnist:wide.npz", "--ratio", "0", "-o", "new.pt", says=says)
+    workplace.refuses(model, "-o", "out", "--calibrate", "mnist:wide.npz", says=says)
+    workplace.refuses("simulate", workplace.firmware(), "mnist:wide.npz", "-o", "out.npz", says=says)
+    fits = ("(1, 8, 9)", "(1, 8, 8)")
+    workplace.refuses("finetune", model, "--data", "mnist:wide.npz", "-o", "new.pt", says=fits)
+    workplace.refuses("prune", model, "--data", "mnist:wide.npz", "--ratio", "0", "-o", "new.pt", says=fits)
 
 
 def test_idx_folder(workplace: Workplace) -> None:

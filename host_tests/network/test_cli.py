@@ -20,7 +20,7 @@ import qpsnn_codegen
 from host_tests.errors.command import COMMAND, call, call_ok, contents, run
 from host_tests.network.conftest import Firmware
 from qpsnn_codegen import nn
-from qpsnn_codegen.cli import cli
+from qpsnn_codegen.cli.commands import cli
 from qpsnn_codegen.reference import run_reference
 
 
@@ -88,12 +88,15 @@ def test_table_and_totals(small: Firmware) -> None:
     assert re.search(rf"^RAM +{report['arena_bytes']:,} bytes .*{report['arena_bound']:,}", text, re.MULTILINE)
     assert re.search(rf"^SOPs +{report['dense_slots']:,} ", text, re.MULTILINE)
     assert "every layer certified" in text
-    assert "qpsnn-codegen verify out" in text
+    assert text.startswith("wrote  out\n")
+    assert text.endswith("\nnext: qpsnn-codegen verify out\n")
+    assert call_ok(small.model, "-o", "an out").endswith("verify 'an out'\n")
 
 
 def test_report_and_readme_say_what_the_compilation_knows(small: Firmware) -> None:
     plan = small.compilation.plan
     report = json.loads((small.folder / "report.json").read_text())
+    assert report.pop("files") == [name for name, content in contents(small.folder).items() if content is not None]
     assert report == small.compilation.report
     assert report["generator"] == "qpsnn-codegen"
     assert (report["name"], report["timesteps"]) == ("small", 3)
@@ -129,8 +132,10 @@ def test_what_a_budget_costs_is_said_and_the_folder_still_verifies(examples: Pat
 
 def test_force_replaces_an_earlier_output_whole(small: Firmware) -> None:
     call_ok(small.model, "-o", "out", "--name", "first")
-    Path("out/notes.txt").write_text("mine")
-    assert call(small.model, "-o", "out").code == 2
+    Path("out/build").mkdir()
+    Path("out/build/host").write_text("a program")
+    refusal = call(small.model, "-o", "out")
+    assert (refusal.code, "--force" in refusal.err) == (2, True)
     assert Path("out/first.h").exists()
     call_ok(small.model, "-o", "out", "--force")
     assert contents(Path("out")) == contents(small.folder)
@@ -152,7 +157,13 @@ def test_name_prefixes_files_and_symbols(small: Firmware) -> None:
 
 
 def test_name_from_the_file(small: Firmware) -> None:
-    for file, name in (("My Digits-4.v2.pt", "my_digits_4_v2"), ("4bit.pt", "net_4bit"), ("Größe.pt", "gr__e")):
+    for file, name in (
+        ("My Digits-4.v2.pt", "my_digits_4_v2"),
+        ("4bit.pt", "net_4bit"),
+        ("int.pt", "net_int"),
+        ("qps.pt", "net_qps"),
+        ("Größe.pt", "gr__e"),
+    ):
         shutil.copyfile(small.model, file)
         call_ok(file, "-o", name)
         assert Path(name, f"{name}.h").exists()
@@ -315,6 +326,11 @@ def test_simulate_writes_what_the_reference_gives(small: Firmware) -> None:
     np.save("inputs.npy", images)
     text = call_ok("simulate", small.folder, "inputs.npy", "-o", "plain.npz")
     assert text.startswith("wrote plain.npz: 37 inputs")
+    call_ok("simulate", small.folder, "digits", "-o", "named/digits.npz")
+    with np.load("named/digits.npz") as named, np.load("plain.npz") as plain:
+        assert np.array_equal(named["logits"][:37], plain["logits"])
+        assert len(named["logits"]) == 360
+    shutil.rmtree("named")
     call_ok("simulate", small.folder, "inputs.npy", "-o", "traced.npz", "--trace", "--cc", "clang")
     outcome = run_reference(small.compilation.integers, images, trace=True)
     expected: dict[str, NDArray[Any]] = {

@@ -128,13 +128,13 @@ def test_command(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     call_ok("zoo", "--preset", "dvscifar10-vggsnn-0.25M", "--width", 0.25, "-o", "events.pt")
     assert nn.load("events.pt").input_kind == "spikes"
     for arguments, says in (
-        (("--arch", "cnn"), "--out: there is no file"),
+        (("--arch", "cnn"), "--output: there is no file"),
         (("--arch", "cnn", "-o", "small.pt"), "small.pt: the file exists"),
         (("--arch", "cnn", "--preset", "x", "-o", "a.pt"), "--arch: cnn beside --preset x"),
-        (("--preset", "x", "-o", "a.pt"), "preset: 'x' is unknown"),
+        (("--preset", "x", "-o", "a.pt"), "--preset: 'x' is unknown"),
         (("--arch", "cnn", "--input", "3,0,1", "-o", "a.pt"), "--input: '3,0,1' is no shape"),
-        (("--arch", "cnn", "--bits", "5", "-o", "a.pt"), "quantizer: bits is 5"),
-        (("--arch", "cnn", "-o", "none/a.pt"), "none/a.pt: "),
+        (("--arch", "cnn", "--bits", "5", "-o", "a.pt"), "--bits: it is 5"),
+        (("--arch", "cnn", "-o", "small.pt/a.pt"), "small.pt/a.pt: cannot be written"),
     ):
         result = call("zoo", *arguments)
         assert (result.code, result.out) == (2, "")

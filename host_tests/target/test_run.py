@@ -193,7 +193,7 @@ def test_output_exists(material: Material, device: tuple[Responder, str]) -> Non
     np.save("in.npy", material.inputs)
     Path("out.npz").write_bytes(b"mine")
     arguments = ("run", "in.npy", "--port", device[1], "-o", "out.npz")
-    check_message(refused(material, *arguments), "out.npz: exists")
+    check_message(refused(material, *arguments), "out.npz: the file exists")
     assert Path("out.npz").read_bytes() == b"mine"
     assert device[0].seen == []
     assert refused(material, *arguments, "--force").code == 0
@@ -201,8 +201,8 @@ def test_output_exists(material: Material, device: tuple[Responder, str]) -> Non
 
 
 INPUTS: dict[str, tuple[Any, str]] = {
-    "shape": ({"inputs": np.zeros((2, 4, 8, 7), np.uint8)}, "inputs: have shape [2, 4, 8, 7]"),
-    "type": ({"inputs": np.zeros((2, 4, 8, 8))}, "inputs: are float64"),
+    "shape": ({"inputs": np.zeros((2, 4, 8, 7), np.uint8)}, "in.npz: the shape is [2, 4, 8, 7]"),
+    "type": ({"inputs": np.zeros((2, 4, 8, 8))}, "in.npz: the values are float64"),
     "none": ({"inputs": np.zeros((0, 4, 8, 8), np.uint8)}, "in.npz: holds no inputs"),
     "name": ({"pictures": np.zeros((2, 4, 8, 8), np.uint8)}, "has no array of inputs among pictures"),
     "labels_few": ({"inputs": np.zeros((2, 4, 8, 8), np.uint8), "labels": np.zeros(1, int)}, "labels are int64 [1]"),
@@ -237,5 +237,5 @@ def test_labels_file(material: Material, device: tuple[Responder, str]) -> None:
 
 
 def test_data_set_of_another_shape(material: Material, device: tuple[Responder, str]) -> None:
-    check_message(refused(material, "run", "digits", "--port", device[1]), "inputs: have shape [360, 1, 8, 8]")
+    check_message(refused(material, "run", "digits", "--port", device[1]), "digits: the shape is [360, 1, 8, 8]")
     check_message(refused(material, "run", "mnist:none", "--port", device[1]), "none")

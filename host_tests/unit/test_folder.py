@@ -14,17 +14,22 @@ from pathlib import Path
 
 import pytest
 
-from qpsnn_codegen.emit.folder import GENERATOR, is_output_folder, write_folder
+from qpsnn_codegen.emit.earlier import GENERATOR, foreign_files, is_output_folder
+from qpsnn_codegen.emit.folder import write_folder
 from qpsnn_codegen.errors import InternalError, OutputError
 
-REPORT = json.dumps({"generator": GENERATOR})
+NAMES = ["report.json", "digits.c", "golden/input.bin", "runtime/deep/qps_conv.h"]
+REPORT = json.dumps({"generator": GENERATOR, "files": NAMES})
 FILES: dict[str, str | bytes] = {
     "report.json": REPORT,
     "digits.c": "/* Θ */\r\n",
     "golden/input.bin": bytes(range(256)),
     "runtime/deep/qps_conv.h": "",
 }
-NEWER: dict[str, str | bytes] = {"report.json": REPORT, "other.c": "int x;\n"}
+NEWER: dict[str, str | bytes] = {
+    "report.json": json.dumps({"generator": GENERATOR, "files": ["other.c"]}),
+    "other.c": "int x;\n",
+}
 
 
 def content(folder: Path) -> dict[str, bytes]:
@@ -121,13 +126,54 @@ class TestReplacing:
     def test_replaces_the_whole_folder(self, tmp_path: Path) -> None:
         out = tmp_path / "out"
         write_folder(FILES, out, force=False)
-        (out / "notes.txt").write_text("mine")
+        (out / "digits.c").write_text("edited")
+        (out / "build" / "microbit").mkdir(parents=True)
+        (out / "build" / "microbit" / "digits.elf").write_text("an image")
+        (out / "empty" / "too").mkdir(parents=True)
+        write_folder(NEWER, out, force=True)
+        assert content(tmp_path) == {f"out/{name}": data for name, data in encoded(NEWER).items()}
+        assert not (out / "empty").exists()
+
+    @pytest.mark.parametrize(
+        "name", ["notes.txt", "main.c", ".git/HEAD", "runtime/deep/mine.c", "app/build/x", "build.json"]
+    )
+    @pytest.mark.parametrize("force", [False, True])
+    def test_files_of_the_user_are_kept(self, name: str, force: bool, tmp_path: Path) -> None:
+        out = tmp_path / "out"
+        write_folder(FILES, out, force=False)
+        (out / name).parent.mkdir(parents=True, exist_ok=True)
+        (out / name).write_text("mine")
+        before = content(tmp_path)
+        message = refused(NEWER, out, force=force)
+        shown = {".git/HEAD": ".git/", "app/build/x": "app/"}.get(name, name)
+        assert f"holds {shown}, not written by {GENERATOR}; move that elsewhere" in message
+        assert "--force" not in message
+        assert content(tmp_path) == before
+        (out / "other").touch()
+        assert " and 1 more, not written by" in refused(NEWER, out, force=force)
+
+    def test_links_of_the_user_are_kept(self, tmp_path: Path) -> None:
+        out = tmp_path / "out"
+        write_folder(FILES, out, force=False)
         (tmp_path / "precious").write_text("keep")
         (out / "link").symlink_to(tmp_path / "precious")
         (out / "folder_link").symlink_to(tmp_path)
-        write_folder(NEWER, out, force=True)
+        assert foreign_files(out, "report.json") == ["folder_link", "link"]
+        assert "folder_link and 1 more" in refused(NEWER, out, force=True)
+
+    def test_what_is_in_a_place_of_our_own_goes(self, tmp_path: Path) -> None:
+        out = tmp_path / "out"
+        write_folder(FILES, out, force=False)
+        (out / "objects").mkdir()
+        (out / "objects" / "digits.o").touch()
+        write_folder(NEWER, out, force=True, own=True)
         assert content(out) == encoded(NEWER)
-        assert sorted(path.name for path in tmp_path.iterdir()) == ["out", "precious"]
+
+    @pytest.mark.parametrize("files", ["", ', "files": 3', ', "files": [1, null, {}]', ', "files": "digits.c"'])
+    def test_a_report_that_lists_no_files(self, files: str, tmp_path: Path) -> None:
+        out = tmp_path / "out"
+        write_folder({**FILES, "report.json": f'{{"generator": "{GENERATOR}"{files}}}'}, out, force=False)
+        assert "holds digits.c and 2 more" in refused(NEWER, out, force=True)
 
     @pytest.mark.parametrize(
         "report",
@@ -150,7 +196,9 @@ class TestReplacing:
         if report is not None:
             (out / "report.json").write_bytes(report.encode("latin-1"))
         before = content(tmp_path)
-        assert "does not replace" in refused(NEWER, out, force=True)
+        message = refused(NEWER, out, force=True)
+        assert "is no output of qpsnn-codegen" in message
+        assert "--force" not in message + refused(NEWER, out)
         assert content(tmp_path) == before
 
     def test_report_that_is_a_link_does_not_count(self, tmp_path: Path) -> None:

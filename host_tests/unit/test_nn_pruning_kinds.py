@@ -17,7 +17,7 @@ from qpsnn_codegen import compile as compile_model
 from qpsnn_codegen import nn
 from qpsnn_codegen.cli import main
 from qpsnn_codegen.cli.pruning import COST_NAMES
-from qpsnn_codegen.errors import UsageError
+from qpsnn_codegen.errors import BudgetError, UsageError
 from qpsnn_codegen.nn.economy import measure_operations
 from qpsnn_codegen.nn.pruning import count_parameters, in_steps, layer_widths, prunable_layers, prune_to, scaled
 from qpsnn_codegen.nn.pruning_spaces import find_spaces
@@ -256,7 +256,7 @@ def test_pruning_down_to_a_cost(unit: str) -> None:
     same, nothing = prune_to(model, inputs, lambda candidate: cost(candidate, inputs), before)
     assert not nothing.kept
     assert count_parameters(same) == count_parameters(model)
-    with pytest.raises(UsageError, match="the smallest network has"):
+    with pytest.raises(BudgetError, match="limit: the smallest network has"):
         prune_to(model, inputs, lambda candidate: cost(candidate, inputs), 0.01 * before)
 
 

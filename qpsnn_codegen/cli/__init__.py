@@ -1,122 +1,25 @@
-"""The command line: the only place that prints or exits."""
+"""The command line: the only place that prints or exits.
+
+This module is the first to be imported and imports next to nothing itself: what does is inside ``main``, where Ctrl-C
+is one line.
+"""
 
 from __future__ import annotations
 
-import contextlib
-import os
 import sys
 from collections.abc import Sequence
-from pathlib import Path
 
-import click
-
-from qpsnn_codegen.cli.building import build_command
-from qpsnn_codegen.cli.compiling import compile_command, inspect_command
-from qpsnn_codegen.cli.device import profile_command, run_command
-from qpsnn_codegen.cli.flashing import flash_command
-from qpsnn_codegen.cli.method import finetune, train
-from qpsnn_codegen.cli.pruning import prune
-from qpsnn_codegen.cli.running import evaluate_command, simulate_command, verify_command
-from qpsnn_codegen.cli.zoo import zoo_command
-from qpsnn_codegen.errors import QpsnnError, UsageError
-from qpsnn_codegen.version import __version__
-
-_PROGRAM = "qpsnn-codegen"
-_INTERRUPTED = 130
-_BROKEN_PIPE = 141
-"""What a shell reports of a command that SIGPIPE ended: the answer, yes or no, was not read to its end."""
-
-
-class _CompileByDefault(click.Group):
-    """``qpsnn-codegen MODEL ...`` means ``qpsnn-codegen compile MODEL ...``."""
-
-    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
-        own = {"--help", "-h", "--version"}
-        if not args:
-            # click versions differ in what they make of this.
-            args = ["--help"]
-        if args and args[0] not in self.commands and args[0] not in own:
-            word = args[0]
-            if word.isidentifier() and not Path(word).exists():
-                raise UsageError(word, "is neither a command nor a model file", f"commands: {', '.join(self.commands)}")
-            args = ["compile", *args]
-        return super().parse_args(ctx, args)
-
-
-@click.group(
-    cls=_CompileByDefault,
-    context_settings={"help_option_names": ["-h", "--help"]},
-    epilog="""\b
-Examples:
-  qpsnn-codegen train --data digits --bits 4 -o digits.pt
-  qpsnn-codegen digits.pt -o firmware/ --calibrate digits
-  qpsnn-codegen verify firmware/
-  qpsnn-codegen evaluate digits.pt --data digits
-
-\b
-Without a command, MODEL is compiled. Exit codes: 0 fine, 1 the answer is no, 2 bad input or usage.
-""",
-)
-@click.version_option(__version__, prog_name="qpsnn-codegen")
-def cli() -> None:
-    """Compile quantized and pruned spiking networks to bit-exact C for Cortex-M, and train them."""
-
-
-for _command in (
-    compile_command,
-    inspect_command,
-    simulate_command,
-    verify_command,
-    build_command,
-    run_command,
-    profile_command,
-    flash_command,
-    evaluate_command,
-    zoo_command,
-    train,
-    prune,
-    finetune,
-):
-    cli.add_command(_command)
+INTERRUPTED = 130
+"""What a shell reports of a command that SIGINT ended."""
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run the command line; every error a user can cause is one line on standard error."""
     try:
-        words = None if arguments is None else list(arguments)
-        code = cli.main(args=words, prog_name=_PROGRAM, standalone_mode=False)
-    except QpsnnError as error:
-        _fail(str(error), error.exit_code)
-    except click.exceptions.Abort:
-        _fail("interrupted", _INTERRUPTED)
-    except click.ClickException as error:
-        context = error.ctx.command_path if isinstance(error, click.UsageError) and error.ctx else _PROGRAM
-        _fail(f"{' '.join(error.format_message().split())} (see '{context} --help')", 2)
+        from qpsnn_codegen.cli.commands import run  # noqa: PLC0415 - takes a third of a second
+
+        run(arguments)
     except KeyboardInterrupt:
-        _fail("interrupted", _INTERRUPTED)
-    except OSError as error:
-        # What no stage could foresee: standard output or the folder for temporary files on a full disk.
-        _abandon_output()
-        where = error.filename if isinstance(error.filename, str) else "output"
-        _fail(
-            f"{where}: {error.strerror or error}; make room or choose another place (TMPDIR for temporary files)",
-            2,
-        )
-    except SystemExit:
-        # Only click raises it here: the reader of our output is gone (`| head`), and nothing more can be written.
-        _abandon_output()
-        sys.exit(_BROKEN_PIPE)
-    except MemoryError:
-        _fail("memory: there is not enough; give fewer inputs at a time, or use a machine with more", 2)
-    sys.exit(code if isinstance(code, int) else 0)
-
-
-def _abandon_output() -> None:
-    # Python would try to write what is left when it exits, and complain.
-    with contextlib.suppress(OSError, ValueError):
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-
-
-def _fail(message: str, code: int) -> None:
-    click.echo(f"qpsnn-codegen: {message}", err=True)
-    sys.exit(code)
+        # A line break first, so that the terminal's ^C stands alone.
+        sys.stderr.write("\nqpsnn-codegen: interrupted\n")
+        sys.exit(INTERRUPTED)

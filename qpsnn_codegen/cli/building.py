@@ -13,8 +13,8 @@ from qpsnn_codegen.cli.progress import status_line
     "build",
     epilog="""\b
 Examples:
-  qpsnn-codegen build firmware/ --board mps2-an386
-  qpsnn-codegen build firmware/ --board nucleo_f446re --no-trace -o image/
+  qpsnn-codegen build fw/ --board mps2-an386
+  qpsnn-codegen build fw/ --board nucleo_f446re --no-trace -o image/
 
 \b
 Writes .elf, .bin, .hex, .map and build.json, and .uf2 for boards that take it. Nothing is done again when neither

@@ -2,25 +2,23 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Literal
 
 import click
 
-from qpsnn_codegen.arrays import read_inputs
-from qpsnn_codegen.cli.inputs import names_dataset
+from qpsnn_codegen.cli.inputs import calibration_inputs
 from qpsnn_codegen.cli.loading import load_model, load_options
 from qpsnn_codegen.cli.progress import status_line
+from qpsnn_codegen.cli.sizes import Bytes
 from qpsnn_codegen.emit.folder import check_destination
 from qpsnn_codegen.errors import UsageError
 from qpsnn_codegen.planning.kernels import KERNELS
 from qpsnn_codegen.report.table import compilation_text, table
 
 if TYPE_CHECKING:
-    from numpy.typing import NDArray
-
-    from qpsnn_codegen.network import Network, Shape
     from qpsnn_codegen.planning.options import Packing, Schedule
 
 _KERNELS = ", ".join(kernel.name for kernel in KERNELS)
@@ -30,13 +28,13 @@ _KERNELS = ", ".join(kernel.name for kernel in KERNELS)
     "compile",
     epilog="""\b
 Examples:
-  qpsnn-codegen model.pt -o firmware/
-  qpsnn-codegen model.pt -o firmware/ --name digits --calibrate digits
-  qpsnn-codegen model.pt -o firmware/ --calibrate mnist:mnist.npz --force
-  qpsnn-codegen model.pt -o firmware/ --weights-in binary
-  qpsnn-codegen model.pt -o firmware/ --board mps2-an386 --board microbit
-  qpsnn-codegen model.pt -o firmware/ --ram-limit 8192
-  qpsnn-codegen vgg16.pth.tar -o firmware/ --bits 4 --timesteps 4
+  qpsnn-codegen model.pt -o fw/
+  qpsnn-codegen model.pt -o fw/ --name digits --calibrate digits
+  qpsnn-codegen model.pt -o fw/ --calibrate mnist:mnist.npz --force
+  qpsnn-codegen model.pt -o fw/ --weights-in binary
+  qpsnn-codegen model.pt -o fw/ --board mps2-an386 --board microbit
+  qpsnn-codegen model.pt -o fw/ --ram-limit 8192
+  qpsnn-codegen vgg16.pth.tar -o fw/ --bits 4 --timesteps 4
 
 \b
 Every layer runs on the kernel that suits it, chosen by the instructions predicted for the boards' cores,
@@ -92,8 +90,8 @@ shows how many instructions are predicted, expected and at worst.
 @click.option(
     "--board", "boards", multiple=True, metavar="BOARD", help="Put this board's port into the folder; may be repeated."
 )
-@click.option("--ram-limit", type=click.IntRange(1), metavar="BYTES", help="Of the arena; stack not counted.")
-@click.option("--flash-limit", type=click.IntRange(1), metavar="BYTES", help="Of weights and constants, without code.")
+@click.option("--ram-limit", type=Bytes(), metavar="BYTES", help="Of the arena; stack not counted.")
+@click.option("--flash-limit", type=Bytes(), metavar="BYTES", help="Of weights and constants, without code.")
 @click.option(
     "--schedule",
     type=click.Choice(["auto", "window", "rows"]),
@@ -174,12 +172,14 @@ def compile_command(
         )
         say("writing the folder")
         compilation.write(output, force=force)
+    # First of all: whoever stops the command now has a folder, and should know.
+    click.echo(f"wrote  {output}\n")
     click.echo(compilation_text(compilation.report))
     for trade in compilation.trades:
         click.echo(f"budget: {trade}")
     click.echo(boards_text(compilation.report))
     click.echo(f"\n{instructions_text(compilation.report)}\n")
-    click.echo(f"wrote  {output}  (next: qpsnn-codegen verify {output})")
+    click.echo(f"next: qpsnn-codegen verify {shlex.quote(str(output))}")
 
 
 def _kernels(texts: Sequence[str]) -> tuple[tuple[str, str], ...]:
@@ -210,19 +210,6 @@ def _counter(say: Callable[[str], None], total: int) -> Callable[[int], None]:
         say(f"calibrating, {done} of {total}")
 
     return advance
-
-
-def calibration_inputs(source: str, network: Network) -> NDArray[Any]:
-    """Raw inputs from a file, or the training images of a named data set."""
-    if Path(source).suffix in {".npy", ".npz"} and not names_dataset(source):
-        return read_inputs(Path(source), _input_shape(network))
-    from qpsnn_codegen.nn.datasets import open_dataset  # noqa: PLC0415 - imports torch
-
-    return open_dataset(source).train_images
-
-
-def _input_shape(network: Network) -> Shape:
-    return network.shapes()[network.nodes[0].name]
 
 
 @click.command(

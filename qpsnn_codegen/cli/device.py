@@ -11,8 +11,9 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import click
 
 from qpsnn_codegen.cli.inputs import named_inputs
+from qpsnn_codegen.cli.making import check_output
 from qpsnn_codegen.cli.progress import progress_bar, status_line
-from qpsnn_codegen.errors import OutputError, UsageError
+from qpsnn_codegen.errors import UsageError
 from qpsnn_codegen.files import atomic_file
 from qpsnn_codegen.report.table import table
 
@@ -76,9 +77,9 @@ def open_session(
     "run",
     epilog="""\b
 Examples:
-  qpsnn-codegen run firmware/ digits --target mps2-an386
-  qpsnn-codegen run firmware/ inputs.npz --port /dev/ttyACM0 -o out.npz
-  qpsnn-codegen run firmware/ inputs.npy --labels labels.npy --port socket://localhost:4000
+  qpsnn-codegen run fw/ digits --target mps2-an386
+  qpsnn-codegen run fw/ inputs.npz --port /dev/ttyACM0 -o out.npz
+  qpsnn-codegen run fw/ inputs.npy --labels labels.npy --port socket://localhost:4000
 
 \b
 INPUTS: an .npy or .npz file as for simulate, digits, or mnist:PATH for its held-out images. Labels beside the
@@ -112,8 +113,8 @@ def run_command(
 
     from qpsnn_codegen.device.folder import FirmwareFolder  # noqa: PLC0415
 
-    if output is not None and output.exists() and not force:
-        raise OutputError(str(output), "exists", "choose another name or add --force")
+    if output is not None:
+        check_output(output, force)
     generated = FirmwareFolder.load(folder)
     network = generated.network
     samples, truth = named_inputs(inputs, network, labels=labels, limit=limit)
@@ -159,8 +160,8 @@ def run_command(
     "profile",
     epilog="""\b
 Examples:
-  qpsnn-codegen profile firmware/ --target mps2-an386
-  qpsnn-codegen profile firmware/ digits --limit 20 --port /dev/ttyACM0
+  qpsnn-codegen profile fw/ --target mps2-an386
+  qpsnn-codegen profile fw/ digits --limit 20 --port /dev/ttyACM0
 
 \b
 INPUTS: as for run; the golden vectors of the folder without. The table shows averages over them.

@@ -18,8 +18,8 @@ if TYPE_CHECKING:
     "flash",
     epilog="""\b
 Examples:
-  qpsnn-codegen flash firmware/ --board nucleo_f446re --dry-run
-  qpsnn-codegen flash firmware/ --board rpi_pico --port /dev/ttyACM0
+  qpsnn-codegen flash fw/ --board nucleo_f446re --dry-run
+  qpsnn-codegen flash fw/ --board rpi_pico --port /dev/ttyACM0
 
 \b
 A board with a bootloader's drive gets the image copied there; others are programmed by pyOCD through their debug

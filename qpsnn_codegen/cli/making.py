@@ -5,9 +5,10 @@ torch takes seconds to import, so it is imported inside functions: ``--help`` st
 
 from __future__ import annotations
 
+import os
 import shlex
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -23,6 +24,8 @@ _Command = TypeVar("_Command", bound=Callable[..., Any])
 
 DATA_HELP = "digits (built in), or KIND:PATH with KIND mnist, fashion-mnist, cifar10, cifar100, events, npz or folder."
 
+_OUTPUT_HELP = "Model file to write."
+
 
 def command_options(*decorators: Callable[[Any], Any]) -> Callable[[_Command], _Command]:
     """Several decorators as one, in the order they are written."""
@@ -36,20 +39,31 @@ def command_options(*decorators: Callable[[Any], Any]) -> Callable[[_Command], _
 
 
 output_options = command_options(
-    click.option("--out", "-o", type=click.Path(path_type=Path), required=True, help="Model file to write."),
-    click.option("--force", is_flag=True, help="Overwrite --out if it exists."),
+    click.option("--output", "--out", "-o", "out", type=click.Path(path_type=Path), required=True, help=_OUTPUT_HELP),
+    click.option("--force", is_flag=True, help="Overwrite --output if it exists."),
     click.option("--threads", type=click.IntRange(1), default=2, show_default=True, help="CPU threads."),
 )
 
 
-def check_output(out: Path, force: bool, option: str = "--out") -> None:
+def check_output(out: Path, force: bool, option: str = "-o") -> None:
     """Refuse what could not be written, before the work and not after it; raises :class:`OutputError`."""
     if out.is_dir():
         raise OutputError(str(out), "it is a folder", "give a file name")
     if out.exists() and not force:
         raise OutputError(str(out), "the file exists", f"give --force to overwrite it, or another {option}")
-    if not out.parent.is_dir():
-        raise OutputError(str(out), f"there is no folder {out.parent}", "make it first")
+    there = next(folder for folder in out.absolute().parents if folder.exists())
+    if not there.is_dir():
+        raise OutputError(str(out), f"cannot be written ({there} is no folder)", f"give another {option}")
+
+
+def check_distinct(outputs: Mapping[str, Path | None]) -> None:
+    """Refuse two outputs, by option, that are one file; raises :class:`UsageError`."""
+    seen: dict[str, str] = {}
+    for option, path in outputs.items():
+        if path is not None:
+            other = seen.setdefault(os.path.realpath(path), option)
+            if other != option:
+                raise UsageError(f"{other}, {option}", f"both write {path}", "give two names")
 
 
 def numbers(text: str, option: str) -> list[float]:

@@ -6,14 +6,23 @@ torch takes seconds to import, so it is imported inside the commands: ``--help``
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from qpsnn_codegen.cli.making import DATA_HELP, check_output, command_line, command_options, open_data, output_options
+from qpsnn_codegen.cli.making import (
+    DATA_HELP,
+    check_distinct,
+    check_output,
+    command_line,
+    command_options,
+    open_data,
+    output_options,
+)
+from qpsnn_codegen.cli.progress import terminal_size
 from qpsnn_codegen.cli.zoo import architecture
 from qpsnn_codegen.errors import OutputError, UsageError
 
@@ -126,18 +135,27 @@ def train(
         extra["layout"] = tuple(_width(entry, "--layout") for entry in layout.split(","))
     if hidden is not None:
         extra["hidden"] = tuple(_width(entry, "--hidden", pools=False) for entry in hidden.split(","))
-    model = build(
-        name,
-        seed=job.options.seed,
-        bits=bits,
-        gamma=gamma,
-        width=width,
-        classes=len(dataset.class_names),
-        class_names=dataset.class_names,
-        input_shape=dataset.shape,
-        divisor=dataset.divisor,
-        **extra,
-    )
+    try:
+        model = build(
+            name,
+            seed=job.options.seed,
+            bits=bits,
+            gamma=gamma,
+            width=width,
+            classes=len(dataset.class_names),
+            class_names=dataset.class_names,
+            input_shape=dataset.shape,
+            divisor=dataset.divisor,
+            **extra,
+        )
+    except UsageError as error:
+        if layout is not None or error.where not in ("input_shape", "layout"):
+            raise
+        size = "×".join(map(str, dataset.shape[1:]))
+        what = f"{name} needs larger images than the {size} pixels of {data}"
+        raise UsageError(
+            "--arch", what, "choose another one ('qpsnn-codegen zoo' lists them), or other data"
+        ) from error
     _run(fitted(model, dataset), dataset, job)
 
 
@@ -191,6 +209,7 @@ def _job(settings: dict[str, Any]) -> _Job:
     own = {name: settings.pop(name) for name in ("out", "force", "state", "resume", "log", "device", "float_weights")}
     job = _Job(options=TrainingOptions(**settings), **own)
     check_output(job.out, job.force)
+    check_distinct({"-o": job.out, "--state": job.state, "--csv": job.log})
     if job.resume and job.state is None:
         raise UsageError("--resume", "there is no --state to resume from", "give --state FILE as well")
     if job.state is not None and job.state.exists() and not job.resume:
@@ -240,14 +259,22 @@ def _run(model: SpikingNetwork, dataset: Dataset, job: _Job) -> None:
         def announce(seconds: float, epochs: int) -> None:
             if team.leads and seconds * epochs >= _WORTH_SAYING:
                 click.echo(f"about {_duration(seconds)} per epoch, {_duration(seconds * epochs)} for {epochs} epochs")
+            # The bar begins below that line.
+            bars.append(stack.enter_context(_epochs(options.epochs, show=team.leads)))
 
-        with layers.float_weights(model, job.float_weights), _epochs(options.epochs, show=team.leads) as progress:
+        bars: list[Progress] = []
+
+        def advance(epoch: Epoch) -> None:
+            for bar in bars:
+                bar(epoch)
+
+        with layers.float_weights(model, job.float_weights), ExitStack() as stack:
             history = training.train(
                 model,
                 dataset,
                 options,
                 begin=announce,
-                progress=progress,
+                progress=advance,
                 log=job.log,
                 state=job.state,
                 resume=job.resume,
@@ -260,7 +287,7 @@ def _run(model: SpikingNetwork, dataset: Dataset, job: _Job) -> None:
         record = training.training_record(dataset, options, history, accuracy=accuracy, command=start + command_line())
         checkpoint.save(model.cpu(), job.out, training=record)
     click.echo(f"accuracy: {100 * accuracy:.2f} % of {len(dataset.test_images)} held-out images")
-    click.echo(f"written: {job.out}")
+    click.echo(f"wrote {job.out}")
 
 
 @contextmanager
@@ -268,7 +295,7 @@ def _epochs(total: int, *, show: bool) -> Iterator[Progress]:
     from tqdm import tqdm  # noqa: PLC0415
 
     # None: a bar on a terminal only.
-    with tqdm(total=total, unit="epoch", disable=None if show else True) as bar:
+    with tqdm(total=total, unit="epoch", disable=None if show else True, **terminal_size()) as bar:
 
         def progress(epoch: Epoch) -> None:
             bar.update(epoch.number - bar.n)

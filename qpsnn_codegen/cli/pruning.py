@@ -10,7 +10,15 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import click
 
-from qpsnn_codegen.cli.making import DATA_HELP, check_output, command_line, numbers, open_data, output_options
+from qpsnn_codegen.cli.making import (
+    DATA_HELP,
+    check_distinct,
+    check_output,
+    command_line,
+    numbers,
+    open_data,
+    output_options,
+)
 from qpsnn_codegen.cli.progress import status_line
 from qpsnn_codegen.errors import UsageError
 from qpsnn_codegen.files import atomic_file
@@ -72,9 +80,11 @@ def prune(*, model: Path, data: str, out: Path, force: bool, threads: int, **set
     Scores are taken on training images; batch-norms and following layers shrink along, and so do layers whose outputs
     are added. Fine-tune the result.
     """
-    for path, option in ((out, "--out"), (settings["scores"], "--scores"), (settings["plot"], "--plot")):
+    outputs = {"-o": out, "--scores": settings["scores"], "--plot": settings["plot"]}
+    for option, path in outputs.items():
         if path is not None:
             check_output(path, force, option)
+    check_distinct(outputs)
     goal = _goal(settings.pop("ratio"), settings.pop("target"), settings.pop("preset"))
     settings["rounding"] = settings["rounding"] or goal.rounding
     dataset = open_data(data, threads)
@@ -100,25 +110,32 @@ def prune(*, model: Path, data: str, out: Path, force: bool, threads: int, **set
     click.echo(f"parameters: {reports[0].parameters_before} to {reports[-1].parameters_after}")
     held_out = len(dataset.test_images)
     click.echo(f"accuracy before fine-tuning: {100 * accuracy:.2f} % of {held_out} held-out images")
-    click.echo(f"written: {out}")
+    click.echo(f"wrote {out}")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Goal:
     """How far to prune: ``ratios``, or down to ``limit`` of ``cost`` (``percent``: of what the model has).
 
-    Ratios by name are those of a ``preset``.
+    Ratios by name are those of a ``preset``; ``typed`` is how errors name the limit.
     """
 
     ratios: float | tuple[float, ...] | Mapping[str, float] = 0.0
     preset: str = ""
     rounding: Literal["text", "code"] = "text"
+    typed: str = ""
     cost: str = ""
     limit: float = 0.0
     percent: bool = False
 
 
-COST_NAMES = ("parameters", "flash", "operations", "instructions")
+_UNITS = {
+    "parameters": "parameters",
+    "flash": "bytes",
+    "operations": "operations",
+    "instructions": "instructions",
+}
+COST_NAMES = tuple(_UNITS)
 """The keys of ``pruning_costs.COSTS``, which takes seconds to import."""
 
 
@@ -146,7 +163,7 @@ def _goal(ratio: str | None, target: str | None, preset: str | None) -> _Goal:
     if name not in COST_NAMES or not 0.0 < limit < (100.0 if percent else 1e15):
         wanted = f"give one of {', '.join(COST_NAMES)} and a number or a percentage: operations=40%"
         raise UsageError("--target", f"cannot use {target!r}", wanted)
-    return _Goal(cost=name, limit=limit, percent=percent)
+    return _Goal(typed=f"--target {target}", cost=name, limit=limit, percent=percent)
 
 
 def _check_preset(goal: _Goal, network: SpikingNetwork) -> None:
@@ -191,7 +208,8 @@ def _pruned(
 
         aim = begin + (limit - begin) * share
         with layers.float_weights(present, settings["float_weights"]):
-            return pruning.prune_to(present, images, cost, aim, **shared)
+            unit = _UNITS[goal.cost]
+            return pruning.prune_to(present, images, cost, aim, where=goal.typed, unit=unit, **shared)
 
     def tune(present: SpikingNetwork) -> None:
         with layers.float_weights(present, settings["float_weights"]):

@@ -7,13 +7,12 @@ from typing import Any
 
 import click
 
-from qpsnn_codegen.arrays import read_inputs
 from qpsnn_codegen.cli.device import device_options, verify_on_device
 from qpsnn_codegen.cli.inputs import named_inputs
 from qpsnn_codegen.cli.loading import load_model, load_options
-from qpsnn_codegen.cli.making import DATA_HELP
+from qpsnn_codegen.cli.making import DATA_HELP, check_output
 from qpsnn_codegen.cli.progress import progress_bar, status_line
-from qpsnn_codegen.errors import OutputError, UsageError
+from qpsnn_codegen.errors import UsageError
 from qpsnn_codegen.files import atomic_file
 
 
@@ -21,31 +20,31 @@ from qpsnn_codegen.files import atomic_file
     "simulate",
     epilog="""\b
 Examples:
-  qpsnn-codegen simulate firmware/ inputs.npy -o out.npz
-  qpsnn-codegen simulate firmware/ inputs.npy -o out.npz --trace
+  qpsnn-codegen simulate fw/ inputs.npy -o out.npz
+  qpsnn-codegen simulate fw/ digits -o out.npz --trace
 
 \b
-INPUTS: raw integers, uint8 [N, C, H, W], or [N, T, C, H, W] for networks that read spikes.
+INPUTS: as for run; raw integers, uint8 [N, C, H, W], or [N, T, C, H, W] for networks that read spikes.
 OUT.npz: logits int32 [N, K], logits_real float64 [N, K], prediction int64 [N]; with --trace also
 spikes/LAYER uint8 [N, T, C, H, W] for every spiking layer, before pooling.
 """,
 )
 @click.argument("folder", type=click.Path(path_type=Path))
-@click.argument("inputs", type=click.Path(path_type=Path))
+@click.argument("inputs")
 @click.option("--output", "-o", required=True, type=click.Path(path_type=Path), help="The .npz to write.")
 @click.option("--trace", is_flag=True, help="Write every spike of every layer too.")
 @click.option("--cc", default="gcc", show_default=True, help="C compiler: gcc, clang or a path.")
 @click.option("--force", is_flag=True, help="Overwrite the output if it exists.")
-def simulate_command(*, folder: Path, inputs: Path, output: Path, trace: bool, cc: str, force: bool) -> None:
+def simulate_command(*, folder: Path, inputs: str, output: Path, trace: bool, cc: str, force: bool) -> None:
     """Build FOLDER's own C with the host's compiler and run it on INPUTS."""
     import numpy as np  # noqa: PLC0415 - --help should not wait for it
 
+    from qpsnn_codegen.device.folder import FirmwareFolder  # noqa: PLC0415
     from qpsnn_codegen.toolchain.host_model import HostModel  # noqa: PLC0415
 
-    if output.exists() and not force:
-        raise OutputError(str(output), "exists", "choose another name or add --force")
+    check_output(output, force)
+    samples, _ = named_inputs(inputs, FirmwareFolder.load(folder).network, may_be_empty=True)
     with HostModel(folder, trace=trace, cc=cc, optimize="-O3") as model:
-        samples = read_inputs(inputs, model.network.nodes[0].output_type().shape)
         with progress_bar(len(samples), "simulating") as advance:
             outcome = model.run(samples, progress=advance)
         scale = model.network.logit_scale
@@ -64,10 +63,10 @@ def simulate_command(*, folder: Path, inputs: Path, output: Path, trace: bool, c
     "verify",
     epilog="""\b
 Examples:
-  qpsnn-codegen verify firmware/
-  qpsnn-codegen verify firmware/ --inputs test.npy --cc clang --sanitize
-  qpsnn-codegen verify firmware/ --target mps2-an386
-  qpsnn-codegen verify firmware/ --port /dev/ttyACM0 --inputs digits --limit 50
+  qpsnn-codegen verify fw/
+  qpsnn-codegen verify fw/ --inputs test.npy --cc clang --sanitize
+  qpsnn-codegen verify fw/ --target mps2-an386
+  qpsnn-codegen verify fw/ --port /dev/ttyACM0 --inputs digits --limit 50
 
 \b
 Exit code 0: everything equal. 1: the first difference is shown.
@@ -98,12 +97,11 @@ def verify_command(
     Without --target or --port the C is built for this machine; with one of them a board is compared. Golden vectors,
     adversarial and random inputs are always among the inputs.
     """
-    from qpsnn_codegen import storage  # noqa: PLC0415 - as above
+    from qpsnn_codegen.device.folder import FirmwareFolder  # noqa: PLC0415 - as above
     from qpsnn_codegen.verification import verify_folder  # noqa: PLC0415
 
-    samples = None
-    if inputs is not None:
-        samples, _ = named_inputs(inputs, storage.load(folder / "golden" / "network.npz"))
+    network = FirmwareFolder.load(folder).network
+    samples = None if inputs is None else named_inputs(inputs, network)[0]
     if target is not None or port is not None:
         if cc is not None or sanitize:
             raise UsageError("--cc, --sanitize", "are for this machine's C", "leave them out with --target or --port")
@@ -155,6 +153,7 @@ def evaluate_command(
     from qpsnn_codegen import pipeline  # noqa: PLC0415 - as above
     from qpsnn_codegen.comparison import compare_on  # noqa: PLC0415
     from qpsnn_codegen.nn.datasets import open_dataset  # noqa: PLC0415
+    from qpsnn_codegen.reference import check_inputs  # noqa: PLC0415
     from qpsnn_codegen.report.table import table  # noqa: PLC0415
 
     dataset = open_dataset(data)
@@ -162,6 +161,7 @@ def evaluate_command(
     with status_line() as say:
         loaded = load_model(model, timesteps, bits, ends)
         compilation = pipeline.compile(loaded.network, say=say)
+    check_inputs(compilation.integers, images, data)
     with progress_bar(len(images), "evaluating") as advance:
         result = compare_on(loaded.predict, compilation, images, labels, cc=cc, progress=advance)
     rows = [

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import shlex
 from inspect import getdoc
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from qpsnn_codegen.errors import OutputError, UsageError
+from qpsnn_codegen.cli.making import check_output
+from qpsnn_codegen.errors import UsageError
 from qpsnn_codegen.report.table import table
 
 if TYPE_CHECKING:
@@ -40,7 +42,7 @@ Examples:
   qpsnn-codegen zoo
 
 \b
-Then: qpsnn-codegen vgg16.pt -o firmware/ --board mps2-an386
+Then: qpsnn-codegen vgg16.pt -o fw/ --board mps2-an386
 """,
 )
 @click.option("--arch", help="Architecture, see the list.")
@@ -51,8 +53,8 @@ Then: qpsnn-codegen vgg16.pt -o firmware/ --board mps2-an386
 @click.option("--timesteps", "-T", type=int, help="T. [default: the architecture's]")
 @click.option("--bits", type=int, default=4, show_default=True, help="Of the inner weights: 8, 4 or 2.")
 @click.option("--seed", type=int, default=0, show_default=True, help="Of the weights.")
-@click.option("--out", "-o", type=click.Path(path_type=Path), help="Model file to write.")
-@click.option("--force", is_flag=True, help="Overwrite --out if it exists.")
+@click.option("--output", "--out", "-o", "out", type=click.Path(path_type=Path), help="Model file to write.")
+@click.option("--force", is_flag=True, help="Overwrite --output if it exists.")
 def zoo_command(
     *,
     arch: str | None,
@@ -75,9 +77,8 @@ def zoo_command(
         _list()
         return
     if out is None:
-        raise UsageError("--out", "there is no file to write the network to", "give --out model.pt")
-    if out.exists() and not force:
-        raise OutputError(str(out), "the file exists", "give --force to overwrite it, or another --out")
+        raise UsageError("--output", "there is no file to write the network to", "give -o model.pt")
+    check_output(out, force)
     name, options = architecture(arch, preset)
     given = {"width": width, "classes": classes, "timesteps": timesteps}
     options |= {key: value for key, value in given.items() if value is not None}
@@ -91,7 +92,7 @@ def zoo_command(
     model = enlivened(build(name, seed=seed, bits=bits, prune=ratios, **options), seed)
     save(model, out, training={"note": "random weights, not trained", "seed": seed})
     click.echo(f"{preset or name}: {_parameters(model):,} parameters, T = {model.timesteps}, random weights")
-    click.echo(f"written: {out}  (next: qpsnn-codegen {out} -o firmware/)")
+    click.echo(f"wrote {out}  (next: qpsnn-codegen {shlex.quote(str(out))} -o fw/)")
 
 
 def _list() -> None:

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from qpsnn_codegen import storage
 from qpsnn_codegen.boards import Board, find_board, read_board
 from qpsnn_codegen.device.protocol import Hello
-from qpsnn_codegen.emit.folder import BUILD_REPORT_NAME, is_output_folder
+from qpsnn_codegen.emit.earlier import BUILD_REPORT_NAME, is_output_folder
 from qpsnn_codegen.errors import DeviceError, ModelFileError
 from qpsnn_codegen.integer_network import IntegerNetwork
 from qpsnn_codegen.planning.layouts import layout_of

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import contextlib
 import errno
-import json
 import os
 import re
 import shutil
@@ -17,14 +16,9 @@ import tempfile
 from collections.abc import Iterator, Mapping
 from pathlib import Path, PurePosixPath
 
+from qpsnn_codegen.emit.earlier import GENERATOR, REPORT_NAME, foreign_files, is_output_folder
 from qpsnn_codegen.errors import InternalError, OutputError
-
-REPORT_NAME = "report.json"
-"""The file by which an output of this tool is recognized ..."""
-BUILD_REPORT_NAME = "build.json"
-"""... or a build of one, ..."""
-GENERATOR = "qpsnn-codegen"
-"""when its key ``generator`` has this value."""
+from qpsnn_codegen.files import made_parents
 
 _COMPONENT = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.+-]*")
 
@@ -42,7 +36,12 @@ _REMEDIES = {
 
 
 def write_folder(
-    files: Mapping[str, str | bytes], destination: Path, *, force: bool, marker: str = REPORT_NAME
+    files: Mapping[str, str | bytes],
+    destination: Path,
+    *,
+    force: bool,
+    marker: str = REPORT_NAME,
+    own: bool = False,
 ) -> None:
     """Make ``destination`` a folder holding exactly ``files``.
 
@@ -53,8 +52,10 @@ def write_folder(
         files: content by relative path with ``/`` between its parts.
         destination: must not exist, or be an empty folder.
         force: replace the folder ``destination`` whole if it is an earlier output of this tool (its file
-            ``marker`` says so). Nothing else is ever replaced, and symbolic links are not followed.
+            ``marker`` says so) with no other files in it. Nothing else is ever replaced, and symbolic links are not
+            followed.
         marker: the file that says so.
+        own: the place is this tool's own, so whatever lies in an earlier output there goes with it.
 
     Raises:
         OutputError: the destination may not be replaced, or writing failed (no permission, disk full);
@@ -66,8 +67,8 @@ def write_folder(
     where = str(destination)
     try:
         destination = _absolute(destination)
-        replace = _check_destination(destination, where, force=force, marker=marker)
-        with _parents(destination.parent), _staging(destination) as stage:
+        replace = _check_destination(destination, where, force=force, marker=marker, own=own)
+        with made_parents(destination.parent), _staging(destination) as stage:
             _fill(stage / "new", files)
             _move_into_place(stage, destination, where, replace=replace)
     except OSError as error:
@@ -81,21 +82,9 @@ def check_destination(destination: Path, *, force: bool) -> None:
         OutputError: ``destination`` may not be written or replaced.
     """
     try:
-        _check_destination(_absolute(destination), str(destination), force=force, marker=REPORT_NAME)
+        _check_destination(_absolute(destination), str(destination), force=force, marker=REPORT_NAME, own=False)
     except OSError as error:
         raise _output_error(str(destination), error) from error
-
-
-def is_output_folder(folder: Path, marker: str = REPORT_NAME) -> bool:
-    """Whether ``folder`` is an output of this tool: its file ``marker`` names the tool as generator."""
-    report = folder / marker
-    try:
-        if not stat.S_ISREG(report.lstat().st_mode):
-            return False
-        content = json.loads(report.read_bytes())
-    except (OSError, ValueError, RecursionError):
-        return False
-    return isinstance(content, dict) and content.get("generator") == GENERATOR
 
 
 def _check_names(files: Mapping[str, str | bytes]) -> None:
@@ -125,7 +114,7 @@ def _absolute(destination: Path) -> Path:
     return Path(os.path.realpath(destination.parent)) / destination.name
 
 
-def _check_destination(destination: Path, where: str, *, force: bool, marker: str) -> bool:
+def _check_destination(destination: Path, where: str, *, force: bool, marker: str, own: bool) -> bool:
     """Whether there is an earlier output to replace; raises if the destination may not be written."""
     try:
         mode = destination.lstat().st_mode
@@ -140,35 +129,19 @@ def _check_destination(destination: Path, where: str, *, force: bool, marker: st
         raise OutputError(where, "holds the current folder, which cannot be replaced", "name a folder inside it")
     if not any(destination.iterdir()):
         return False
+    if not is_output_folder(destination, marker):
+        if force:
+            raise OutputError(where, f"is no output of {GENERATOR} and not empty", f"empty it or {_ELSEWHERE}")
+        raise OutputError(where, "exists and is not empty", _ELSEWHERE)
+    foreign = [] if own else foreign_files(destination, marker)
+    if foreign:
+        more = f" and {len(foreign) - 1} more" if len(foreign) > 1 else ""
+        raise OutputError(
+            where, f"holds {foreign[0]}{more}, not written by {GENERATOR}", f"move that elsewhere, or {_ELSEWHERE}"
+        )
     if not force:
         raise OutputError(where, "exists and is not empty", f"{_ELSEWHERE}, or replace this one with --force")
-    if not is_output_folder(destination, marker):
-        raise OutputError(
-            where, f"is no output of {GENERATOR}, so --force does not replace it", f"empty it or {_ELSEWHERE}"
-        )
     return True
-
-
-@contextlib.contextmanager
-def _parents(folder: Path) -> Iterator[None]:
-    """Make ``folder`` and its parents; on failure remove those that were made."""
-    made: list[Path] = []
-    try:
-        missing: list[Path] = []
-        while not folder.exists():
-            missing.append(folder)
-            folder = folder.parent
-        for path in reversed(missing):
-            # Another process may have been faster; then it is not ours to remove.
-            with contextlib.suppress(FileExistsError):
-                path.mkdir()
-                made.append(path)
-        yield
-    except BaseException:
-        for path in reversed(made):
-            with contextlib.suppress(OSError):
-                path.rmdir()
-        raise
 
 
 @contextlib.contextmanager

@@ -12,6 +12,7 @@ import numpy as np
 from qpsnn_codegen import resources, storage
 from qpsnn_codegen.emit.c_literals import array_lines, comment_text
 from qpsnn_codegen.emit.c_model import CArray, CGroup, CStruct, describe
+from qpsnn_codegen.emit.earlier import REPORT_NAME
 from qpsnn_codegen.emit.golden import Golden
 from qpsnn_codegen.emit.templates import fill
 from qpsnn_codegen.planning.plan import Plan
@@ -105,7 +106,9 @@ def render(
     files.update(ports or {})
     files["golden/network.npz"] = storage.dump(plan.network)
     files["golden/vectors.npz"] = golden.dump()
-    files["report.json"] = json.dumps(report, indent=1, sort_keys=True) + "\n"
+    # The list by which --force tells what it may delete.
+    listed = {**report, "files": sorted([*files, REPORT_NAME])}
+    files[REPORT_NAME] = json.dumps(listed, indent=1, sort_keys=True) + "\n"
     return files
 
 

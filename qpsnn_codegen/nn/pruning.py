@@ -13,7 +13,7 @@ from typing import Literal
 import torch
 from torch import Tensor
 
-from qpsnn_codegen.errors import UsageError
+from qpsnn_codegen.errors import BudgetError, UsageError
 from qpsnn_codegen.nn.network import SpikingNetwork
 from qpsnn_codegen.nn.pruning_removal import arranged, removed
 from qpsnn_codegen.nn.pruning_scores import Criterion, layer_scores, relative_scores
@@ -116,6 +116,8 @@ def prune_to(
     criterion: Criterion = "svs",
     prune_last: bool = False,
     batch: int = 64,
+    where: str = "limit",
+    unit: str = "",
 ) -> tuple[SpikingNetwork, PruningReport]:
     """Remove channels until the network costs no more than ``limit``, those first that matter least for what they cost.
 
@@ -125,10 +127,11 @@ def prune_to(
     Args:
         cost: of a network; falls as channels go.
         limit: in the same unit.
+        where, unit: what errors call the limit, and what it counts.
         others: as in :func:`prune`.
 
     Raises:
-        UsageError: not even the smallest network is below the limit.
+        BudgetError: not even the smallest network is below the limit.
     """
     pruning = _Pruning.of(model, images, criterion, batch, prune_last)
     now = cost(model)
@@ -150,11 +153,8 @@ def prune_to(
         return pruning.result({})
     smallest = cost(pruning.network(counts(len(order))))
     if smallest > limit:
-        raise UsageError(
-            "target",
-            f"the smallest network has {smallest:,.0f}, not {limit:,.0f}",
-            "ask for less, or widen the network",
-        )
+        least = math.ceil(smallest)
+        raise BudgetError(where, f"the smallest network has {least:,} {unit}".rstrip(), f"give at least {least}")
     low, high = 0, len(order)
     while high - low > 1:
         middle = (low + high) // 2

@@ -102,9 +102,9 @@ class Quantizer:
         ):
             if value not in allowed:
                 choices = ", ".join(str(choice) for choice in allowed)
-                raise UsageError("quantizer", f"{name} is {value!r}", f"choose one of {choices}")
+                raise UsageError(name, f"it is {value!r}", f"choose one of {choices}")
         if not 0.0 < self.percentile <= 100.0:
-            raise UsageError("quantizer", f"percentile is {self.percentile!r}", "give a number in (0, 100]")
+            raise UsageError("percentile", f"it is {self.percentile!r}", "give a number in (0, 100]")
 
     @property
     def steps(self) -> int:

@@ -117,8 +117,9 @@ def train(
         All epochs, resumed ones included.
 
     Raises:
-        DataError: images that do not fit, or a loss that is not finite (named epoch).
-        UsageError: AutoAugment of images it is not for, or without kornia.
+        DataError: images that do not fit.
+        UsageError: AutoAugment of images it is not for, or without kornia; or a learning rate with which the loss, a
+            parameter or a statistic is not finite after an epoch (it is named).
         ModelFileError: a state file that is damaged or belongs to another run.
     """
     team = team or Team()
@@ -142,8 +143,7 @@ def train(
             if stop_after is not None and number > stop_after:
                 break
             epoch = loop.epoch(number)
-            if not math.isfinite(epoch.loss):
-                raise DataError(data.name, f"the loss is not finite in epoch {number}", "lower the learning rate")
+            _check_finite(model, epoch, options)
             run.history.append(epoch)
             if state is not None and team.leads:
                 run.store(Path(state))
@@ -190,6 +190,16 @@ def predict(model: SpikingNetwork, images: Bytes, *, batch: int = 256) -> Labels
     with inference(model):
         parts = torch.from_numpy(images.copy()).split(batch)
         return torch.cat([model(part.to(model.device())).argmax(1).cpu() for part in parts]).numpy()
+
+
+def _check_finite(model: nn.Module, epoch: Epoch, options: TrainingOptions) -> None:
+    # Statistics overflow while the loss of the batches still looks well.
+    state = [("loss", math.isfinite(epoch.loss))]
+    state += [(name, bool(torch.isfinite(values).all())) for name, values in model.state_dict().items()]
+    for name, finite in state:
+        if not finite:
+            what = f"training diverged in epoch {epoch.number}: {name} is not finite"
+            raise UsageError("learning_rate", what, f"give less than {options.learning_rate:g}")
 
 
 def _check_size(data: Dataset, options: TrainingOptions, team: Team) -> None:

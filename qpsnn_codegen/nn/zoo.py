@@ -12,6 +12,7 @@ from qpsnn_codegen.errors import UsageError
 from qpsnn_codegen.nn.network import SpikingNetwork
 from qpsnn_codegen.nn.zoo_chains import cnn, event_cnn, micro_cnn, mlp, vgg16, vggsnn
 from qpsnn_codegen.nn.zoo_residual import micro_resnet, resnet, resnet20, sew_resnet18
+from qpsnn_codegen.suggestions import choose
 
 ARCHITECTURES: Mapping[str, Callable[..., SpikingNetwork]] = {
     "cnn": cnn,
@@ -41,7 +42,7 @@ def build(arch: str, *, seed: int = 0, **options: Any) -> SpikingNetwork:
         UsageError: an unknown architecture, or an option it does not take.
     """
     if arch not in ARCHITECTURES:
-        raise UsageError("arch", f"{arch!r} is unknown", f"choose one of {', '.join(ARCHITECTURES)}")
+        raise UsageError("arch", f"{arch!r} is unknown", choose(arch, ARCHITECTURES))
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         try:

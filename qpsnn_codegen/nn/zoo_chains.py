@@ -30,7 +30,9 @@ def _convs(layout: Sequence[int | str], recipe: Recipe) -> tuple[Layers, tuple[i
             height, width = height // 2, width // 2
             if min(height, width) < 1:
                 raise UsageError(
-                    "layout", f"{pools} pools leave nothing of {list(recipe.input_shape)}", "use fewer pools"
+                    "layout",
+                    f"{pools} pools leave nothing of {list(recipe.input_shape)}",
+                    "use fewer pools or larger inputs",
                 )
             continue
         if not isinstance(entry, int):

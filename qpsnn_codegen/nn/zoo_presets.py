@@ -8,6 +8,7 @@ from types import MappingProxyType
 from typing import Any
 
 from qpsnn_codegen.errors import UsageError
+from qpsnn_codegen.suggestions import choose
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -137,5 +138,5 @@ PRESETS: Mapping[str, Preset] = MappingProxyType(
 def find_preset(name: str) -> Preset:
     """The preset of that name; raises :class:`UsageError` if there is none."""
     if name not in PRESETS:
-        raise UsageError("preset", f"{name!r} is unknown", f"choose one of {', '.join(PRESETS)}")
+        raise UsageError("preset", f"{name!r} is unknown", choose(name, PRESETS))
     return PRESETS[name]

@@ -6,7 +6,7 @@ from typing import Any
 
 from qpsnn_codegen.calibration import Activity
 from qpsnn_codegen.emit.c_literals import comment_text
-from qpsnn_codegen.emit.folder import GENERATOR
+from qpsnn_codegen.emit.earlier import GENERATOR
 from qpsnn_codegen.planning.plan import Plan
 from qpsnn_codegen.report.instructions import Cost, spike_source, stage_costs, total_cost
 from qpsnn_codegen.version import __version__

@@ -11,9 +11,17 @@ from typing import Any
 
 from qpsnn_codegen import storage
 from qpsnn_codegen.boards import Board, find_board, read_board
-from qpsnn_codegen.emit.folder import BUILD_REPORT_NAME, GENERATOR, REPORT_NAME, is_output_folder, write_folder
+from qpsnn_codegen.emit.earlier import (
+    BUILD_REPORT_NAME,
+    GENERATOR,
+    REPORT_NAME,
+    check_sources,
+    is_output_folder,
+    read_record,
+)
+from qpsnn_codegen.emit.folder import write_folder
 from qpsnn_codegen.emit.ports import port_files
-from qpsnn_codegen.errors import ModelFileError
+from qpsnn_codegen.errors import BudgetError, ModelFileError, OutputError
 from qpsnn_codegen.footprint import Needs, external_weights, needs_of, predict
 from qpsnn_codegen.planning.options import PlanOptions
 from qpsnn_codegen.planning.plan import make_plan
@@ -84,16 +92,19 @@ def build_firmware(
     Raises:
         ModelFileError: the folder is not one of ours.
         BoardError: no such board, or the image does not fit it.
+        BudgetError: the stack may need more than is reserved for it.
         ToolchainError: arm-none-eabi-gcc, newlib or make are missing, or the sources do not compile.
-        OutputError: the build folder cannot be written.
+        OutputError: the build folder cannot be written, or ``build_dir`` holds another image.
     """
     job = _Job.of(Path(folder), board, trace=trace, checks=checks, stack_size=stack_size)
     destination = job.folder / "build" / job.board.name if build_dir is None else build_dir
     report = _known_build(destination, job.fingerprint())
     if report is None:
+        if build_dir is not None:
+            job.check_place(destination)
         with tempfile.TemporaryDirectory(prefix="qpsnn-build-", ignore_cleanup_errors=True) as scratch:
             files = job.build(Path(scratch))
-        write_folder(files, destination, force=True, marker=BUILD_REPORT_NAME)
+        write_folder(files, destination, force=True, marker=BUILD_REPORT_NAME, own=build_dir is None)
         report = json.loads(files[BUILD_REPORT_NAME])
     return _firmware(job.board, destination, report)
 
@@ -118,6 +129,7 @@ class _Job:
             raise ModelFileError(
                 str(folder), "is no folder of generated firmware", "give what 'qpsnn-codegen MODEL -o' wrote"
             )
+        check_sources(folder)
         network = storage.load(folder / "golden" / "network.npz")
         report = json.loads((folder / REPORT_NAME).read_bytes())
         name = report.get("name")
@@ -157,6 +169,17 @@ class _Job:
             digest.update(content)
         return digest.hexdigest()
 
+    def check_place(self, place: Path) -> None:
+        """Raises :class:`OutputError` for a place that holds the image of another board or model."""
+        record = read_record(place, BUILD_REPORT_NAME) or {}
+        name, board = (record.get(key) for key in ("name", "board"))
+        if name is not None and (name, board) != (self.needs.name, self.board.name):
+            raise OutputError(
+                str(place),
+                f"holds the image of {name} for {board}",
+                "choose another folder with -o, or delete this one",
+            )
+
     def build(self, scratch: Path) -> dict[str, str | bytes]:
         """The files of a build folder; work is done in ``scratch``."""
         for path, content in self.ports.items():
@@ -195,6 +218,12 @@ class _Job:
             graph = read_call_graph(image, made / "objects")
             frame = EXCEPTION_FRAME if self.board.float_abi == "soft" else FLOAT_EXCEPTION_FRAME
             bound = stack_bound(graph, entries=self.needs.nesting, exception_frame=frame)
+        if bound > sizes.stack:
+            raise BudgetError(
+                f"--stack-size {self.stack_size or sizes.stack}",
+                f"the stack may need {bound:,} bytes by the call graph, {sizes.stack:,} are reserved",
+                f"give at least {bound}",
+            )
         predicted = {name: getattr(footprint, name) for name in asdict(sizes)}
         return {
             "generator": GENERATOR,

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from qpsnn_codegen import storage
-from qpsnn_codegen.emit.folder import is_output_folder
+from qpsnn_codegen.emit.earlier import check_sources, is_output_folder
 from qpsnn_codegen.errors import ModelFileError
 from qpsnn_codegen.integer_network import IntegerNetwork
 from qpsnn_codegen.planning.layouts import layout_of, unpack_spikes
@@ -49,6 +49,7 @@ class HostModel:
             raise ModelFileError(
                 str(folder), "is no folder of generated firmware", "give what 'qpsnn-codegen MODEL -o' wrote"
             )
+        check_sources(self.folder)
         self.network = storage.load(self.folder / "golden" / "network.npz")
         self.trace = trace
         self._build = tempfile.TemporaryDirectory(prefix="qpsnn-build-")
