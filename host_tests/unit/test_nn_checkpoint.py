@@ -267,9 +267,10 @@ def test_save_refuses_and_leaves_nothing(tmp_path: Path) -> None:
         nn.save(model, tmp_path / "a.pt")
     with pytest.raises(UsageError, match="SpikingNetwork"):
         nn.save(body, tmp_path / "a.pt")
+    (tmp_path / "file").touch()
     with pytest.raises(OutputError):
-        nn.save(nn.build("mlp", hidden=(4,)), tmp_path / "no" / "folder.pt")
-    assert list(tmp_path.iterdir()) == []
+        nn.save(nn.build("mlp", hidden=(4,)), tmp_path / "file" / "model.pt")
+    assert list(tmp_path.iterdir()) == [tmp_path / "file"]
 
 
 def test_an_interrupted_save_keeps_the_old_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -74,7 +74,7 @@ def test_kernels_by_name() -> None:
     ("layer", "kernel", "message"),
     [
         ("conv9", "generic", "there is no layer 'conv9'; choose one of conv0, "),
-        ("conv0", "events", "'events' cannot run conv0 [+] neuron0; choose image or generic"),
+        ("conv0", "events", "'events' cannot run conv0 [+] neuron0; choose image or image_packed or generic"),
         ("conv1", "fast", "'fast' cannot run .*; choose events or generic"),
     ],
 )
