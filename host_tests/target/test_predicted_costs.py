@@ -57,6 +57,8 @@ def worst_networks() -> dict[str, IntegerNetwork]:
         "image": Layers(seed=1).image(1, 28, 28).layer(16, 8, AROUND).pool(2, 2).layer(32, 4, AROUND).network(),
         "image of colours": Layers(seed=2).image(3, 12, 12).layer(32, 8, AROUND).layer(32, 8, AROUND).network(),
         "large image": Layers(seed=3).image(1, 16, 16).layer(128, 8, whole).network(),
+        "packed image of 2 bits": Layers(seed=8).image(1, 16, 16).layer(72, 2, whole).network(),
+        "packed image of 4 bits": Layers(seed=4).image(16, 7, 7).layer(72, 4, wide).pool(2, 2).network(),
         "image in bytes": Layers(seed=4).image(16, 7, 7).layer(72, 8, wide).pool(2, 2).network(),
         "hard": Layers(seed=3).events(40, 6, 6).layer(70, 4, AROUND, rest=20).layer(33, 2, AROUND).pool(2, 2).network(),
         "soft": Layers(seed=1)
