@@ -215,7 +215,7 @@ def test_a_board_is_a_budget() -> None:
         plan_within(network(), "net", PlanOptions(), Budget(boards=(none,)), work())
 
 
-@pytest.mark.parametrize(("ram", "flash_limit", "kept"), [(1, None, False), (1, 1, False), (6400, 130_000, True)])
+@pytest.mark.parametrize(("ram", "flash_limit", "kept"), [(1, None, False), (1, 1, False), (6800, 130_000, True)])
 def test_deep_networks_are_planned_a_few_hundred_times(
     ram: int, flash_limit: int | None, kept: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:

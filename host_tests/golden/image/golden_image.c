@@ -4,10 +4,10 @@
  * Options: --name golden_image --timesteps 4 --weights-in c --input-bits 16
  *
  * Arena: bytes first ... last, stages that need it, contents
- *   736 ... 772, stages 0 to 1: pool1, [t][y][x] groups of 1 bytes, bit c % 8 of byte c / 8 is channel c
+ *   760 ... 796, stages 0 to 1: pool1, [t][y][x] groups of 1 bytes, bit c % 8 of byte c / 8 is channel c
  *   0 ... 112, stages 0 to 0: pool1/scratch, scratch
- *   772 ... 808, stages 1 to 2: lif2, [t][y][x] groups of 1 bytes, bit c % 8 of byte c / 8 is channel c
- *   0 ... 736, stages 1 to 1: lif2/scratch, scratch
+ *   796 ... 832, stages 1 to 2: lif2, [t][y][x] groups of 1 bytes, bit c % 8 of byte c / 8 is channel c
+ *   0 ... 760, stages 1 to 1: lif2/scratch, scratch
  *   304 ... 448, stages 2 to 3: lif3, [t][y][x] groups of 1 32-bit words, bit c % 32 of word c / 32 is channel c
  *   0 ... 304, stages 2 to 2: lif3/scratch, scratch
  *   0 ... 144, stages 3 to 3: logits/scratch, scratch
@@ -78,7 +78,7 @@ static const qps_events_t lif2_layer = {
     .tiles = {.height = 3U, .width = 3U, .pool_height = 1U, .pool_width = 1U, .trace = 1U},
     .rows = {.codes = &golden_image_weights_conv2[0], .sum = qps_rows_sum_4, .rows = 54U, .bytes = 4U, .bits = 4U, .rest_bits = 4U},
     .lif = {.channels = 7U, .zero_point = 15U, .fraction_bits = 3U, .sum_shift = 4U, .narrow = lif2_neurons, .packed_limit = 55U, .decay_shift = 1U},
-    .slot = 56U,
+    .slot = 59U,
 };
 
 /* lif3: certified; conv3: proven -9 <= value <= 12 */
@@ -121,13 +121,13 @@ qps_status_t golden_image_run(golden_image_t *net, const uint8_t *image, int32_t
     }
     /* 0: conv1 + lif1 + pool1 */
     qps_trace_stage(0U);
-    qps_image_run(&lif1_layer, input, &net->arena[184], (int32_t *)&net->arena[0]);
+    qps_image_run(&lif1_layer, input, &net->arena[190], (int32_t *)&net->arena[0]);
     /* 1: conv2 + lif2 */
     qps_trace_stage(1U);
-    qps_events_run(&lif2_layer, &net->arena[184], &net->arena[193], (int32_t *)&net->arena[0]);
+    qps_events_run(&lif2_layer, &net->arena[190], &net->arena[199], (int32_t *)&net->arena[0]);
     /* 2: conv3 + lif3 */
     qps_trace_stage(2U);
-    qps_events_run(&lif3_layer, &net->arena[193], &net->arena[76], (int32_t *)&net->arena[0]);
+    qps_events_run(&lif3_layer, &net->arena[199], &net->arena[76], (int32_t *)&net->arena[0]);
     /* 3: fc + logits */
     qps_trace_stage(3U);
     qps_counts_run(&logits_layer, &net->arena[76], logits, (int32_t *)&net->arena[0]);

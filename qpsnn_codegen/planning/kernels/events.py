@@ -39,8 +39,10 @@ NARROW_ZERO = 2**15
 
 _KEPT_COLUMNS = 8
 """``QPS_GATHER_COLUMNS``: of a kernel whose lists can be kept."""
+_SLACK = 64
+"""Events beyond 7/16 of all rows: up to 1024 rows, half of them."""
 _WORD_EVENTS = 32
-"""By which half of all rows must be exceeded for a list to have room for any pixel's spikes before one is read."""
+"""And these: a list has room for the spikes of any word before one is read."""
 
 _CHUNKS = {2: (5, 85), 4: (17,), 8: ()}
 """Rows that lanes have room for (``QPS_CRUMB_ROWS``, ``QPS_NIBBLE_ROWS``): then sums are moved to wider ones."""
@@ -118,7 +120,7 @@ class EventsKernel(LayerKernel):
         """Events of a timestep for which its list is kept from one window to the next; 0: it is made anew.
 
         Lists are shorter than a quarter of all rows unless far more neurons spike than a network that is meant to be
-        fast would let; where they outgrow 7/16 of them they are made anew, which costs time and nothing else.
+        fast would let; where they outgrow half of them (7/16 of very many) they are made anew, which costs time only.
         """
         window = self.conv.window
         width = self.candidate.types[self.conv.inputs[0]].shape[2]
@@ -127,7 +129,7 @@ class EventsKernel(LayerKernel):
         indices = columns * self._rows // window.kernel[1]
         if not moves or columns == window.kernel[1] or indices > _MAX_ROWS or self.candidate.timesteps > STEPS:
             return 0
-        return -(-7 * self._rows // 16) + _WORD_EVENTS
+        return min(-(-self._rows // 2), -(-7 * self._rows // 16) + _SLACK) + _WORD_EVENTS
 
     @property
     def _bits(self) -> int:
