@@ -23,7 +23,8 @@ def packed_maps(
 ) -> list[dict[str, MapLayout]]:
     """The maps that get smaller, of those whose kernels can do with bytes, by node.
 
-    One choice, or two where the arena is to decide: without those that cost time, and with them.
+    One choice, or two where the arena is to decide: without those that cost time, and with those of them whose pixels
+    fill more than a word. A single word is read so much faster that its bytes are left to a budget.
     """
     words = {name for stage in stages if not stage.kernel.reads_bytes for name in stage.reads}
     smaller = {}
@@ -35,7 +36,8 @@ def packed_maps(
                 smaller[stage.node] = packed
     free = {node: layout for node, layout in smaller.items() if _costs_no_time(layout.shape[0])}
     if packing == "auto":
-        return [free] if free == smaller else [free, smaller]
+        worth = free | {node: layout for node, layout in smaller.items() if layout.shape[0] > 32}
+        return [free] if free == worth else [free, worth]
     return [smaller if packing == "bytes" else {}]
 
 
