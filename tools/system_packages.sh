@@ -2,9 +2,9 @@
 # Installs the Debian/Ubuntu packages this project needs and this machine lacks.
 #
 #   tools/system_packages.sh build   what `make demo` needs: gcc, make, Python with its venv module
-#   tools/system_packages.sh test    what the tests need besides: clang and its sanitizers, CMake, the toolchain
-#                                    for Cortex-M with its C library, an emulator of boards with it, and
-#                                    ccache, since most of them compile the same
+#   tools/system_packages.sh test    what the tests need besides: clang and its sanitizers, CMake and Ninja, the
+#                                    toolchain for Cortex-M with its C library, an emulator of boards with it,
+#                                    and ccache, since most of them compile the same
 #
 # A package counts as missing when what it is for does not work, so compilers and Pythons that came some
 # other way are left in peace. Without the right to install, names the packages and exits with 1.
@@ -65,6 +65,7 @@ missing_for_test() {
     command -v clang >/dev/null 2>&1 || echo clang
     compiles clang -fsanitize=address,undefined || clang_runtime_package
     command -v cmake >/dev/null 2>&1 || echo cmake
+    command -v ninja >/dev/null 2>&1 || echo ninja-build
     links_for_cortex_m || echo gcc-arm-none-eabi libnewlib-arm-none-eabi
     emulates_boards || echo qemu-system-arm
     command -v ccache >/dev/null 2>&1 || echo ccache

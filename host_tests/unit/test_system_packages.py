@@ -10,7 +10,7 @@ import pytest
 
 NEEDED = ("sh", "mktemp", "rm", "dirname", "id", "cut", "sed", "head", "tr", "cat", "grep", "tail")
 COMPILERS = ("clang", "clang++", "as", "ld")
-TOOLS = ("cmake", "arm-none-eabi-gcc", "qemu-system-arm", "ccache")
+TOOLS = ("cmake", "ninja", "arm-none-eabi-gcc", "qemu-system-arm", "ccache")
 
 
 def check(checkout: Path, tools: Path) -> subprocess.CompletedProcess[str]:
@@ -45,6 +45,7 @@ def test_nothing_is_missing(checkout: Path, tools: Path) -> None:
     ("tool", "packages"),
     [
         ("cmake", "cmake"),
+        ("ninja", "ninja-build"),
         ("arm-none-eabi-gcc", "gcc-arm-none-eabi libnewlib-arm-none-eabi"),
         ("qemu-system-arm", "qemu-system-arm"),
         ("ccache", "ccache"),
