@@ -66,15 +66,6 @@ static inline uint32_t qps_load_part(const qps_blocks_t *words, uint32_t bytes, 
     return bytes == 4U ? qps_load_four(codes, 1) : qps_load_bytes(codes, bytes);
 }
 
-/* 16 2-bit codes of a word, in lanes of 4 bits: all, and the upper one of each pair. */
-static inline void qps_add_crumbs(uint32_t word, uint32_t *all, uint32_t *upper)
-{
-    uint32_t odd = word & UINT32_C(0xCCCCCCCC);
-    QPS_KEEP(odd);
-    *all += word;
-    *upper += odd >> 2;
-}
-
 /* A word of 4-bit lanes to four pairs of sums. */
 QPS_ALONE static void qps_spread_word(uint32_t all, uint32_t upper, uint32_t spacing, int first, uint32_t *sums)
 {
@@ -86,6 +77,32 @@ QPS_ALONE static void qps_spread_word(uint32_t all, uint32_t upper, uint32_t spa
     sums[spacing] += qps_odd_bytes(lower);
     sums[2U * spacing] += qps_even_bytes(upper);
     sums[3U * spacing] += qps_odd_bytes(upper);
+}
+
+QPS_MERGED void qps_add_words_4(const qps_blocks_t *words, uint32_t bytes)
+{
+    const uint16_t *events = words->events;
+    int first = 1;
+    do {
+        const uint16_t *const last = qps_chunk_end(events, words->end, QPS_NIBBLE_ROWS);
+        uint32_t all = 0U, upper = 0U;
+        while (events != last) {
+            qps_add_nibbles(qps_load_part(words, bytes, *events++), &all, &upper);
+        }
+        qps_spread_word(all, upper, 1U, first, words->sums);
+        first = 0;
+    } while (events != words->end);
+}
+#endif
+
+#if !QPS_WORDS
+/* 16 2-bit codes of a word, in lanes of 4 bits: all, and the upper one of each pair. */
+static inline void qps_add_crumbs(uint32_t word, uint32_t *all, uint32_t *upper)
+{
+    uint32_t odd = word & UINT32_C(0xCCCCCCCC);
+    QPS_KEEP(odd);
+    *all += word;
+    *upper += odd >> 2;
 }
 
 QPS_MERGED void qps_add_words_2(const qps_blocks_t *words, uint32_t bytes)
@@ -110,23 +127,6 @@ QPS_MERGED void qps_add_words_2(const qps_blocks_t *words, uint32_t bytes)
     } while (events != words->end);
 }
 
-QPS_MERGED void qps_add_words_4(const qps_blocks_t *words, uint32_t bytes)
-{
-    const uint16_t *events = words->events;
-    int first = 1;
-    do {
-        const uint16_t *const last = qps_chunk_end(events, words->end, QPS_NIBBLE_ROWS);
-        uint32_t all = 0U, upper = 0U;
-        while (events != last) {
-            qps_add_nibbles(qps_load_part(words, bytes, *events++), &all, &upper);
-        }
-        qps_spread_word(all, upper, 1U, first, words->sums);
-        first = 0;
-    } while (events != words->end);
-}
-#endif
-
-#if !QPS_WORDS
 void qps_words_2(const qps_blocks_t *words)
 {
     qps_add_words_2(words, 4U);
